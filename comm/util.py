@@ -1,0 +1,148 @@
+"""Small tools that have no layer of their own: backoff, timers, fingerprints."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Mapping
+from enum import Enum
+import hashlib
+from typing import Any
+
+from sortedcontainers import SortedList
+
+
+__all__ = ["Backoff", "TimerKey", "Timers", "fingerprint"]
+
+TimerKey = tuple[str, int]
+"""What a timer is for, and which link or node it is for."""
+
+
+class Backoff:
+    """Pauses between attempts: each twice the one before, up to a limit.
+
+    Args:
+        first_s: The first pause, in seconds.
+        longest_s: The longest pause, in seconds.
+    """
+
+    __slots__ = ("_first_s", "_longest_s", "_next_s")
+
+    def __init__(self, first_s: float, longest_s: float) -> None:
+        self._first_s = first_s
+        self._longest_s = longest_s
+        self._next_s = first_s
+
+    def next_pause_s(self, jitter: float) -> float:
+        """Returns how long to wait now, between half and the whole of the pause.
+
+        Args:
+            jitter: A drawn number, 0 to 1; it keeps nodes from acting in step.
+        """
+        pause_s = self._next_s
+        self._next_s = min(2 * pause_s, self._longest_s)
+        return pause_s * (0.5 + 0.5 * jitter)
+
+    def reset(self) -> None:
+        """Begins again with the first pause."""
+        self._next_s = self._first_s
+
+
+class Timers:
+    """Named deadlines; each name has at most one.
+
+    Setting and cancelling cost O(log n), and the earliest is known at once.
+    """
+
+    __slots__ = ("_deadlines", "_order")
+
+    def __init__(self) -> None:
+        self._deadlines: dict[TimerKey, float] = {}
+        self._order: SortedList[tuple[float, TimerKey]] = SortedList()
+
+    def set(self, key: TimerKey, at: float) -> None:
+        """Sets the deadline of `key`, in place of the one it had."""
+        self.cancel(key)
+        self._deadlines[key] = at
+        self._order.add((at, key))
+
+    def set_default(self, key: TimerKey, at: float) -> None:
+        """Sets the deadline of `key` unless it has one."""
+        if key not in self._deadlines:
+            self.set(key, at)
+
+    def cancel(self, key: TimerKey) -> None:
+        """Removes the deadline of `key`, if it has one."""
+        at = self._deadlines.pop(key, None)
+        if at is not None:
+            self._order.remove((at, key))
+
+    def next(self) -> tuple[float, TimerKey] | None:
+        """Returns the earliest deadline and its name; None if there is none."""
+        return self._order[0] if self._order else None
+
+    def pop_due(self, now: float) -> TimerKey | None:
+        """Removes and returns the name of a deadline that is not after `now`."""
+        if not self._order or self._order[0][0] > now:
+            return None
+        _, key = self._order.pop(0)
+        del self._deadlines[key]
+        return key
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._deadlines
+
+    def __len__(self) -> int:
+        return len(self._deadlines)
+
+
+def fingerprint(root: object, ignored: frozenset[str] = frozenset()) -> str:
+    """Returns a digest of everything that can be reached from `root`.
+
+    Two object graphs have the same digest exactly when they have the same shape and
+    the same plain values; where their objects lie in memory plays no part.
+
+    Args:
+        root: Where to start.
+        ignored: Names of attributes that are not followed.
+    """
+    digest = hashlib.blake2b(digest_size=16)
+    numbers: dict[int, int] = {}
+    # A stack instead of recursion: graphs of links and channels are deep.
+    pending: list[Any] = [root]
+    while pending:
+        value = pending.pop()
+        if value is None or isinstance(value, (bool, int, float, str, bytes, Enum)):
+            digest.update(repr(value).encode())
+            continue
+        number = numbers.setdefault(id(value), len(numbers))
+        digest.update(f"{type(value).__name__}@{number}".encode())
+        if number == len(numbers) - 1:
+            parts = list(_parts(value, ignored))
+            digest.update(str(len(parts)).encode())
+            pending.extend(reversed(parts))
+    return digest.hexdigest()
+
+
+def _parts(value: object, ignored: frozenset[str]) -> Iterable[object]:
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            yield key
+            yield item
+    elif isinstance(value, (list, tuple, deque, SortedList)):
+        yield from value
+    elif isinstance(value, (set, frozenset)):
+        yield from sorted(value)
+    elif not callable(value):
+        for name in _attribute_names(value):
+            if name not in ignored:
+                yield name
+                yield getattr(value, name, None)
+
+
+def _attribute_names(value: object) -> list[str]:
+    names = set(getattr(value, "__dict__", ()))
+    for cls in type(value).__mro__:
+        slots = cls.__dict__.get("__slots__", ())
+        names.update((slots,) if isinstance(slots, str) else slots)
+    names.discard("__weakref__")
+    return sorted(names)
