@@ -187,7 +187,7 @@ class Channels:
         if peer is None:
             is_stale = sender.incarnation != self._membership.incarnation
         else:
-            is_stale = sender.incarnation in peer.fenced
+            is_stale = peer.is_fenced(sender.incarnation)
         if is_stale:
             raise StaleSender(
                 f"node {sender.node_id} has restarted since it made this sender; "

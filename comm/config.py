@@ -36,7 +36,8 @@ class Config:
         heartbeat_interval_s: How often a link is made to show that it lives.
         heartbeat_timeout_s: How much longer than that a link may be silent
             before it is given up.
-        resume_window_s: How long an outage may last with nothing lost.
+        resume_window_s: How long an outage may last with nothing lost. It must be
+            the same on all nodes: each side relies on when the other gives up.
         connect_backoff_s: The first and the longest pause between attempts to
             connect; each pause is twice the last one, with jitter.
         close_timeout_s: How long leaving a switchboard waits for what was

@@ -6,8 +6,8 @@ from typing import Protocol
 
 from comm.dialler import Dialler
 from comm.effects import PeerMet, Transmit
-from comm.errors import BrokenError, Error, PeerLost, PeerRestarted
-from comm.events import PeerDown, PeerRestarted as PeerRestartedEvent, PeerUp
+from comm.errors import Error, PeerLost
+from comm.events import PeerDown, PeerUp
 from comm.fabric import Fabric
 from comm.heartbeat import Heartbeat
 from comm.link import Link, LinkEvent, LinkState
@@ -18,7 +18,6 @@ from comm.producer import LegOwner, ProducerCore
 from comm.producer_state import Target
 from comm.protocol import (
     VERSION_MAX,
-    VERSION_MIN,
     Frame,
     Hello,
     Kind,
@@ -30,12 +29,12 @@ from comm.router import Router
 from comm.session import Session
 from comm.session_state import SessionState
 from comm.statistics import PeerInfo, PeerStatistics
+from comm.succession import Succession
 
 
 __all__ = ["PeerCore", "PeerOwner"]
 
 _STRIKES_MAX = 3
-_FENCED_MAX = 16
 
 
 class PeerOwner(Protocol):
@@ -60,8 +59,6 @@ class PeerCore:
     __slots__ = (
         "_dialler",
         "_fabric",
-        "_fenced",
-        "_generation",
         "_heartbeat",
         "_links",
         "_links_established",
@@ -69,14 +66,13 @@ class PeerCore:
         "_membership",
         "_newcomer",
         "_owner",
-        "_router",
         "_strikes",
         "_struck_at",
+        "_succession",
         "cause",
         "is_met",
         "link",
         "node_id",
-        "session",
     )
 
     def __init__(
@@ -90,7 +86,7 @@ class PeerCore:
         node_id: int,
     ) -> None:
         self.node_id = node_id
-        self.session = Session(fabric, router, node_id)
+        self._succession = Succession(fabric, router, membership, node_id)
         self.link: Link | None = None
         self.is_met = False
         self.cause: Error = PeerLost(
@@ -98,31 +94,31 @@ class PeerCore:
         )
         self._fabric = fabric
         self._links = links
-        self._router = router
         self._membership = membership
         self._owner = owner
         self._heartbeat = Heartbeat(fabric, node_id)
         self._dialler = Dialler(fabric, links, node_id, membership.nodes[node_id])
-        self._generation = 0
         self._links_established = 0
         # A link that fails before it has carried anything is not redialled at once.
         self._made_progress = False
-        # Incarnations that have been superseded, the oldest first.
-        self._fenced: dict[bytes, None] = {}
         self._newcomer = Newcomer(fabric, links, node_id)
         # Protocol errors without progress, and where progress ended.
         self._strikes = 0
         self._struck_at = -1
 
     @property
-    def fenced(self) -> tuple[bytes, ...]:
-        """The incarnations that have been superseded, the oldest first."""
-        return tuple(self._fenced)
+    def session(self) -> Session:
+        """The present session with the node."""
+        return self._succession.session
 
     @property
     def name(self) -> str:
         """The node and its address, for people."""
-        return f"node {self.node_id} ({self._membership.nodes[self.node_id]})"
+        return self._succession.name
+
+    def is_fenced(self, incarnation: bytes) -> bool:
+        """Whether another incarnation of the node has taken this one's place."""
+        return self._succession.is_fenced(incarnation)
 
     def want(self, *, urgent: bool) -> None:
         """Sees to it that a link comes to stand, unless one does."""
@@ -151,7 +147,7 @@ class PeerCore:
     def handle_connected(self, link: Link) -> None:
         """Our connection stands; we say who we are."""
         link.move(LinkEvent.CONNECTED)
-        hello = self._say()
+        hello = self._succession.say()
         self._links.transmit_opening(link, Kind.HELLO, 0, hello.encode())
 
     def handle_turned_away(self, cause: Error) -> None:
@@ -161,12 +157,12 @@ class PeerCore:
 
     def handle_welcome(self, link: Link, hello: Hello) -> None:
         """The other side lets us in."""
-        if hello.incarnation in self._fenced:
+        if self.is_fenced(hello.incarnation):
             self._links.abort(link)
             error = PeerLost(f"{self.name}: a superseded incarnation answered")
             self.handle_turned_away(error)
             return
-        received, resumed = self._adopt(hello)
+        received, resumed = self._succession.adopt(hello)
         link.move(LinkEvent.WELCOMED)
         self._establish(link, hello, received, resumed=resumed)
 
@@ -174,7 +170,7 @@ class PeerCore:
         """The other side asks to come in."""
         session = self.session
         same = hello.incarnation == session.peer_incarnation
-        if hello.incarnation in self._fenced or (
+        if self.is_fenced(hello.incarnation) or (
             not same and self._newcomer.is_waiting
         ):
             self._links.refuse(link, Reason.DUPLICATE_NODE, "another process took over")
@@ -224,7 +220,7 @@ class PeerCore:
         if self._strikes >= _STRIKES_MAX and self.session.is_bound:
             self._strikes = 0
             error = PeerLost(f"{self.name}: it breaks the protocol")
-            self._declare_lost(error)
+            self._succession.declare_lost(error)
 
     def handle_timer(self, name: str) -> None:
         """A deadline of this peer has come."""
@@ -243,7 +239,7 @@ class PeerCore:
         else:
             assert name == "loss"
             window_s = self._fabric.config.resume_window_s
-            self._declare_lost(
+            self._succession.declare_lost(
                 PeerLost(f"{self.name}: no link for {window_s:g} s; {self.cause}")
             )
 
@@ -259,14 +255,14 @@ class PeerCore:
             self._fabric.emit(Transmit(link.id, buffers))
             self._detach_link()
             self._links.close(link)
-        self._give_up(PeerLost(f"{self.name}: this switchboard was closed"))
+        self._succession.give_up(PeerLost(f"{self.name}: this switchboard was closed"))
 
     def statistics(self) -> PeerStatistics:
         """Returns a snapshot."""
         return PeerStatistics(
             node_id=self.node_id,
             links_established=self._links_established,
-            session=self.session.statistics(self._generation),
+            session=self.session.statistics(self._succession.generation),
             link=None if self.link is None else self.link.statistics(),
         )
 
@@ -283,19 +279,6 @@ class PeerCore:
         self._dialler.check_invariants(is_up=is_up)
         self.session.check_invariants()
 
-    def _say(self, version: tuple[int, int] = (VERSION_MIN, VERSION_MAX)) -> Hello:
-        session = self.session
-        bound = session.is_bound
-        return self._membership.hello(
-            self.node_id,
-            self._generation,
-            version=version,
-            bound_to=(session.peer_incarnation, session.peer_generation)
-            if bound
-            else (bytes(16), 0),
-            received=session.received,
-        )
-
     def _admit(self, link: Link, hello: Hello) -> None:
         # Whoever dials anew is alive, so that another claim to its id is not heard.
         self._newcomer.refuse()
@@ -304,45 +287,13 @@ class PeerCore:
             superseded = self.link
             self._lose_link("the node connected anew", redial=False)
             self._links.abort(superseded)
-        received, resumed = self._adopt(hello)
+        received, resumed = self._succession.adopt(hello)
         version = min(hello.version_max, VERSION_MAX)
-        welcome = self._say((version, version)).encode()
+        welcome = self._succession.say((version, version)).encode()
         self._links.transmit_opening(link, Kind.WELCOME, 0, welcome)
         link.node_id = self.node_id
         link.move(LinkEvent.ADMITTED)
         self._establish(link, hello, received, resumed=resumed)
-
-    def _adopt(self, hello: Hello) -> tuple[int, bool]:
-        """Matches our session with what the other side says of its own.
-
-        Returns:
-            What it has received of our session, and whether the session goes on.
-        """
-        session = self.session
-        if session.is_bound and hello.incarnation != session.peer_incarnation:
-            self._supersede(session.peer_incarnation, hello.incarnation)
-        elif session.is_bound and hello.generation != session.peer_generation:
-            self._give_up(
-                PeerLost(f"{self.name}: the node had given up the session"),
-                peer_answers=True,
-            )
-        if not self.session.is_bound:
-            self.session.bind(hello)
-            return 0, False
-        mine = (self._membership.incarnation, self._generation)
-        if (hello.peer_incarnation, hello.peer_generation) != mine:
-            return 0, True
-        return hello.received, True
-
-    def _supersede(self, old: bytes, new: bytes) -> None:
-        self._fenced[old] = None
-        if len(self._fenced) > _FENCED_MAX:
-            del self._fenced[next(iter(self._fenced))]
-        self._fabric.tell(PeerRestartedEvent(self.node_id, old, new))
-        error = PeerRestarted(
-            f"{self.name}: the node restarted; what it had not acknowledged is lost"
-        )
-        self._give_up(error, keep_doubtful=True, peer_answers=True)
 
     def _establish(
         self, link: Link, hello: Hello, received: int, *, resumed: bool
@@ -394,26 +345,6 @@ class PeerCore:
         deadline = self._fabric.now + self._fabric.config.resume_window_s
         self._fabric.timers.set_default(("loss", self.node_id), deadline)
 
-    def _declare_lost(self, error: BrokenError) -> None:
-        if self.session.is_bound:
-            self._generation += 1
-        self._give_up(error)
-
-    def _give_up(
-        self,
-        error: BrokenError,
-        *,
-        keep_doubtful: bool = False,
-        peer_answers: bool = False,
-    ) -> None:
-        for name in ("loss", "fence"):
-            self._fabric.timers.cancel((name, self.node_id))
-        old = self.session
-        self.session = Session(self._fabric, self._router, self.node_id)
-        if peer_answers:
-            self.session.streams.adopt(old.streams)
-        old.give_up(error, keep_doubtful=keep_doubtful)
-
     def _handle_goodbye(self, text: str) -> None:
         link = self.link
         assert link is not None
@@ -422,7 +353,7 @@ class PeerCore:
         self._links.close(link)
         self._fabric.tell(PeerDown(self.node_id, text))
         self.cause = PeerLost(f"{self.name}: the node left ({text})")
-        self._give_up(PeerLost(f"{self.name}: the node left ({text})"))
+        self._succession.give_up(PeerLost(f"{self.name}: the node left ({text})"))
         if self._newcomer.is_waiting:
             self._replace_incumbent()
 
