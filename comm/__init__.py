@@ -20,7 +20,7 @@ import os.path
 from typing import TYPE_CHECKING
 import warnings
 
-from comm import errors, events, protocol
+from comm import broadcast, errors, events, mpsc, protocol
 from comm.address import Address
 from comm.config import Config
 from comm.errors import (
@@ -50,6 +50,7 @@ from comm.errors import (
     WouldBlock,
 )
 from comm.security import Security
+from comm.switchboard import SwitchboardCore
 
 
 if TYPE_CHECKING:
@@ -89,12 +90,15 @@ __all__ = [
     "Security",
     "StaleSender",
     "Switchboard",
+    "SwitchboardCore",
     "TooManyProducers",
     "UsageError",
     "VersionMismatch",
     "WouldBlock",
+    "broadcast",
     "errors",
     "events",
+    "mpsc",
     "protocol",
 ]
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from comm.errors import ProtocolError, UsageError
 from comm.fabric import Carrier, Fabric, channel_name
-from comm.inlet import Inlet
-from comm.mpsc import ItemKind
+from comm.mpsc.inlet import Inlet
+from comm.mpsc.receiver import ReceiverCore
+from comm.mpsc.sender import ItemKind
 from comm.protocol import AcceptBody, ChannelKind, EndBody, Kind, OpenBody, Reason
-from comm.receiver import ReceiverCore
 
 
 __all__ = ["Router"]

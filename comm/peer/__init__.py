@@ -1,0 +1,9 @@
+"""One other node: how to reach it, and the sessions with it."""
+
+from __future__ import annotations
+
+from comm.peer.membership import Membership, checked_nodes
+from comm.peer.peer import PeerCore
+
+
+__all__ = ["Membership", "PeerCore", "checked_nodes"]

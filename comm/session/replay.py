@@ -1,0 +1,119 @@
+"""`ReplayBuffer`: numbered frames that are kept until they are acknowledged."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import NamedTuple
+
+from comm.fabric import Cut, Source
+from comm.protocol import frame_header
+
+
+__all__ = ["ReplayBuffer", "SentFrame"]
+
+
+class SentFrame(NamedTuple):
+    """A frame that was given a number.
+
+    Attributes:
+        sequence: The number, from 1.
+        kind: A `Kind`.
+        header: Its header, as bytes.
+        payload: Its payload.
+        source: The producer that it came from, if any.
+        items: How many items are complete with it.
+    """
+
+    sequence: int
+    kind: int
+    header: bytes
+    payload: bytes
+    source: Source | None
+    items: int
+
+
+class ReplayBuffer:
+    """What was sent and may have to be sent again.
+
+    Attributes:
+        last_sequence: The highest number given out.
+        acknowledged: The highest number acknowledged.
+        size_bytes: The payload bytes that are kept.
+        replayed: How many frames were sent again.
+    """
+
+    __slots__ = (
+        "_again",
+        "_frames",
+        "acknowledged",
+        "last_sequence",
+        "replayed",
+        "size_bytes",
+    )
+
+    def __init__(self) -> None:
+        self.last_sequence = 0
+        self.acknowledged = 0
+        self.size_bytes = 0
+        self.replayed = 0
+        self._frames: deque[SentFrame] = deque()
+        # The frames that the present link has yet to carry again.
+        self._again: deque[SentFrame] = deque()
+
+    @property
+    def has_replay(self) -> bool:
+        """Whether frames wait to be sent again."""
+        return bool(self._again)
+
+    def number(self, stream: int, cut: Cut, source: Source | None) -> SentFrame:
+        """Gives a frame the next number, and keeps it."""
+        self.last_sequence += 1
+        sequence = self.last_sequence
+        kind, value, payload, items = cut
+        header = frame_header(kind, stream, sequence, value, len(payload))
+        frame = SentFrame(sequence, kind, header, payload, source, items)
+        self._frames.append(frame)
+        self.size_bytes += len(payload)
+        return frame
+
+    def acknowledge(self, sequence: int) -> None:
+        """Lets go of every frame up to this one, and tells their producers."""
+        frames = self._frames
+        while frames and frames[0].sequence <= sequence:
+            frame = frames.popleft()
+            self.size_bytes -= len(frame.payload)
+            if frame.source is not None:
+                frame.source.handle_acknowledged(frame.kind, frame.items)
+        self.acknowledged = max(self.acknowledged, sequence)
+
+    def rewind(self) -> None:
+        """Has every frame that is kept sent again."""
+        self._again = deque(self._frames)
+
+    def pause(self) -> None:
+        """Sends nothing again until the next `rewind`."""
+        self._again.clear()
+
+    def next_replay(self) -> SentFrame | None:
+        """Returns the next frame to send again; None if there is none."""
+        while self._again:
+            frame = self._again.popleft()
+            if frame.sequence > self.acknowledged:
+                self.replayed += 1
+                return frame
+        return None
+
+    def clear(self) -> None:
+        """Lets go of everything."""
+        self._frames.clear()
+        self._again.clear()
+        self.size_bytes = 0
+        self.acknowledged = self.last_sequence
+
+    def check_invariants(self) -> None:
+        """Asserts what must hold between any two calls."""
+        first = self.acknowledged + 1
+        for offset, frame in enumerate(self._frames):
+            assert frame.sequence == first + offset
+        assert self.last_sequence - self.acknowledged == len(self._frames)
+        assert self.size_bytes == sum(len(frame.payload) for frame in self._frames)

@@ -1,0 +1,377 @@
+"""`Session`: the reliable, multiplexed conversation of two incarnations.
+
+A session outlives the links that carry it. Frames that must arrive exactly once
+are numbered, kept until they are acknowledged, and sent again over the next link.
+What is sent when is decided at the last moment, when a link has room: first what
+the other side waits for (acknowledgements, answers, replayed frames, the frames of
+receivers), then a turn for each producer, round robin.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+from comm.errors import BrokenError, ProtocolError
+from comm.fabric import Cut, Fabric, Source
+from comm.protocol import (
+    SEQUENCED,
+    AckBody,
+    Frame,
+    Hello,
+    Kind,
+    encode_frame,
+)
+from comm.router import Router
+from comm.session.replay import ReplayBuffer, SentFrame
+from comm.session.state import SESSION_TRANSITIONS, SessionEvent, SessionState
+from comm.session.streams import Streams
+from comm.statistics import SessionStatistics
+
+
+__all__ = ["Session"]
+
+TRANSMIT_BYTES = 256 << 10
+"""How much is put in one `Transmit`: enough to make it cheap, little enough to let
+an urgent frame go next."""
+
+ACK_BYTES = 64 << 10
+"""How much may arrive before it is acknowledged at once."""
+
+ACK_DELAY_S = 0.02
+"""How long an acknowledgement waits for a frame to travel with."""
+
+_ASKING_PING = 0
+_TIMED_PING = 1
+_ANSWERS_MAX = 16
+
+
+class Session:
+    """One side of the conversation with one node.
+
+    Args:
+        fabric: What the switchboard's parts share.
+        router: Where the streams of the other side's producers lead.
+        node_id: The other node.
+    """
+
+    __slots__ = (
+        "_acks_sent",
+        "_answers",
+        "_asked",
+        "_chunk_bytes",
+        "_confirmed",
+        "_duplicates",
+        "_fabric",
+        "_must_ack",
+        "_ping_sent_at",
+        "_posts",
+        "_ready",
+        "_received",
+        "_replay",
+        "_streams",
+        "_unconfirmed_bytes",
+        "is_fenced",
+        "node_id",
+        "peer_generation",
+        "peer_incarnation",
+        "rtt_s",
+        "state",
+    )
+
+    def __init__(self, fabric: Fabric, router: Router, node_id: int) -> None:
+        self.node_id = node_id
+        self.state = SessionState.UNBOUND
+        self.peer_incarnation = bytes(16)
+        self.peer_generation = 0
+        self.is_fenced = False
+        self.rtt_s: float | None = None
+        self._fabric = fabric
+        self._chunk_bytes = fabric.config.chunk_bytes
+        self._streams = Streams(fabric, router, self)
+        # Sending.
+        self._replay = ReplayBuffer()
+        self._posts: deque[tuple[int, int, int, bytes]] = deque()
+        self._ready: deque[Source] = deque()
+        # Pings and pongs belong to one link, and are not worth repeating.
+        self._answers: dict[tuple[int, int], None] = {}
+        self._ping_sent_at: float | None = None
+        self._asked = False
+        # Receiving.
+        self._received = 0
+        self._duplicates = 0
+        self._confirmed = 0
+        self._unconfirmed_bytes = 0
+        self._acks_sent = (0, 0)
+        self._must_ack = False
+
+    @property
+    def is_bound(self) -> bool:
+        """Whether it is known whom the session is with."""
+        return self.state in {SessionState.UP, SessionState.DOWN}
+
+    @property
+    def received(self) -> int:
+        """The highest sequence number received."""
+        return self._received
+
+    @property
+    def has_output(self) -> bool:
+        """Whether `fill` would return something."""
+        if self.state is not SessionState.UP:
+            return False
+        return bool(
+            self._ready
+            or self._posts
+            or self._answers
+            or self._replay.has_replay
+            or self._must_ack
+            or self._asked
+        )
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no stream would suffer if the session were given up."""
+        return self._streams.is_empty
+
+    @property
+    def streams(self) -> Streams:
+        """The streams of the session, in both directions."""
+        return self._streams
+
+    def bind(self, hello: Hello) -> None:
+        """Learns whom the session is with."""
+        assert self.state is SessionState.UNBOUND
+        self.peer_incarnation = hello.incarnation
+        self.peer_generation = hello.generation
+
+    def link_up(self, received: int, peer_chunk_bytes: int) -> None:
+        """A link stands; what the other side has not received is sent again.
+
+        Args:
+            received: The highest sequence number that the other side has received.
+            peer_chunk_bytes: The largest payload of a frame that it takes.
+        """
+        self._move(SessionEvent.LINKED)
+        self._chunk_bytes = min(self._fabric.config.chunk_bytes, peer_chunk_bytes)
+        self._replay.acknowledge(min(received, self._replay.last_sequence))
+        self._replay.rewind()
+        self._must_ack = bool(self._received)
+        self._unfence()
+        self._wake()
+
+    def link_down(self) -> None:
+        """The link is gone; everything unacknowledged is kept."""
+        self._move(SessionEvent.CUT)
+        self._answers.clear()
+        self._replay.pause()
+        self._asked = False
+        self._must_ack = False
+        self._ping_sent_at = None
+        self._fabric.timers.cancel(("ack", self.node_id))
+
+    def fence(self) -> None:
+        """Withholds from receivers what the other side may soon report as lost."""
+        self.is_fenced = True
+
+    def give_up(self, error: BrokenError, *, keep_doubtful: bool) -> None:
+        """Ends the session for good; every loss is reported.
+
+        Args:
+            error: What producers are told.
+            keep_doubtful: Whether receivers keep items that the other side may not
+                know to have arrived: right only if it is not there to report them.
+        """
+        self._move(SessionEvent.GIVEN_UP)
+        self._fabric.timers.cancel(("ack", self.node_id))
+        self._replay.clear()
+        self._posts.clear()
+        self._ready.clear()
+        self._answers.clear()
+        self._unfence()
+        self._streams.lost(error, keep_doubtful=keep_doubtful)
+
+    def handle_frame(self, frame: Frame) -> None:
+        """Takes one frame of the established link.
+
+        Raises:
+            ProtocolError: If it may not come, or says what cannot be. It then
+                counts as not received.
+        """
+        if frame.kind not in SEQUENCED:
+            self._handle_unsequenced(frame)
+            return
+        if frame.sequence <= self._received:
+            self._duplicates += 1
+            return
+        if frame.sequence != self._received + 1:
+            raise ProtocolError(
+                f"frame {frame.sequence} came behind frame {self._received}"
+            )
+        self._streams.handle(frame)
+        self._received = frame.sequence
+        self._unconfirmed_bytes += len(frame.payload)
+        if self._unconfirmed_bytes >= ACK_BYTES:
+            self.acknowledge_now()
+        else:
+            timers = self._fabric.timers
+            timers.set_default(("ack", self.node_id), self._fabric.now + ACK_DELAY_S)
+
+    def acknowledge_now(self) -> None:
+        """Has an acknowledgement sent, even if nothing else is to be sent."""
+        if self.state is SessionState.UP:
+            self._must_ack = True
+            self._wake()
+
+    def ping(self) -> None:
+        """Asks for a sign of life, and measures how long it takes."""
+        if self._ping_sent_at is None:
+            self._ping_sent_at = self._fabric.now
+        self._answers[Kind.PING, _TIMED_PING] = None
+        self._wake()
+
+    def probe(self, value: int) -> None:
+        """Asks for a PONG with this value."""
+        self._answers[Kind.PING, value] = None
+        self._wake()
+
+    def ask(self) -> None:
+        """Asks the other side to acknowledge soon, behind all that is to be sent."""
+        if self.state is SessionState.UP:
+            self._asked = True
+            self._wake()
+
+    def schedule(self, source: Source) -> None:
+        """Gives the source a turn, until it has nothing left to cut."""
+        if self.state is not SessionState.LOST:
+            self._ready.append(source)
+            self._wake()
+
+    def post(
+        self, kind: int, stream: int, value: int = 0, payload: bytes = b""
+    ) -> None:
+        """Sends a frame of a stream's receiving end, ahead of data."""
+        if self.state is not SessionState.LOST:
+            self._posts.append((kind, stream, value, payload))
+            self._wake()
+
+    def forget_producer(self, stream: int) -> None:
+        """Ignores the frames that may still come for a producer."""
+        self._streams.forget_producer(stream)
+
+    def forget_inlet(self, stream: int) -> None:
+        """Ignores the frames that may still come for an inlet."""
+        self._streams.forget_inlet(stream)
+
+    def is_in_doubt(self, sequence: int) -> bool:
+        """Tells whether the other side may not know that this frame arrived."""
+        return sequence > self._confirmed
+
+    def fill(self) -> list[bytes]:
+        """Returns what to send now, a bounded amount of it."""
+        assert self.state is SessionState.UP
+        buffers: list[bytes] = []
+        if self._acks_sent != (self._received, self._replay.acknowledged):
+            buffers.append(self._cut_ack())
+        for kind, value in self._answers:
+            buffers.append(encode_frame(kind, value=value))
+        self._answers.clear()
+        size = 0
+        while size < TRANSMIT_BYTES and (sent := self._next_sent()) is not None:
+            buffers.append(sent.header)
+            if sent.payload:
+                buffers.append(sent.payload)
+            size += len(sent.header) + len(sent.payload)
+        if self._asked and not self._ready:
+            self._asked = False
+            buffers.append(encode_frame(Kind.PING, value=_ASKING_PING))
+        self._must_ack = False
+        return buffers
+
+    def statistics(self, generation: int) -> SessionStatistics:
+        """Returns a snapshot."""
+        return SessionStatistics(
+            state=self.state.value,
+            generation=generation,
+            sent=self._replay.last_sequence,
+            acknowledged=self._replay.acknowledged,
+            received=self._received,
+            unacknowledged_bytes=self._replay.size_bytes,
+            replayed=self._replay.replayed,
+            duplicates=self._duplicates,
+            producers=len(self._streams.producers),
+            inlets=len(self._streams.inlets),
+        )
+
+    def check_invariants(self) -> None:
+        """Asserts what must hold between any two calls."""
+        self._replay.check_invariants()
+        assert self._confirmed <= self._received
+        assert self.state is SessionState.UP or not self._answers
+        self._streams.check_invariants()
+
+    def _move(self, event: SessionEvent) -> None:
+        self.state = SESSION_TRANSITIONS[self.state][event]
+
+    def _wake(self) -> None:
+        self._fabric.dirty[self.node_id] = None
+
+    def _unfence(self) -> None:
+        if self.is_fenced:
+            self.is_fenced = False
+            self._streams.refresh_inlets()
+
+    def _handle_unsequenced(self, frame: Frame) -> None:
+        if frame.kind == Kind.ACK:
+            self._handle_ack(frame)
+        elif frame.kind == Kind.PING:
+            if len(self._answers) < _ANSWERS_MAX:
+                self._answers[Kind.PONG, frame.value] = None
+            self._wake()
+        elif frame.kind == Kind.PONG:
+            self._handle_pong(frame.value)
+        else:
+            raise ProtocolError(f"a frame of unknown kind {frame.kind}")
+
+    def _handle_ack(self, frame: Frame) -> None:
+        confirmed = AckBody.decode(frame.payload).confirmed
+        last = self._replay.last_sequence
+        if frame.sequence > last:
+            raise ProtocolError(
+                f"frame {frame.sequence} is acknowledged, but {last} is the last "
+                "that was sent"
+            )
+        if confirmed > self._received:
+            raise ProtocolError(
+                f"the acknowledgement of frame {confirmed} is confirmed, but "
+                f"{self._received} is the last that was received"
+            )
+        self._replay.acknowledge(frame.sequence)
+        self._confirmed = max(self._confirmed, confirmed)
+
+    def _handle_pong(self, value: int) -> None:
+        if value == _TIMED_PING and self._ping_sent_at is not None:
+            self.rtt_s = self._fabric.now - self._ping_sent_at
+            self._ping_sent_at = None
+
+    def _cut_ack(self) -> bytes:
+        acknowledged = self._replay.acknowledged
+        self._acks_sent = (self._received, acknowledged)
+        self._unconfirmed_bytes = 0
+        self._fabric.timers.cancel(("ack", self.node_id))
+        body = AckBody(acknowledged).encode()
+        return encode_frame(Kind.ACK, sequence=self._received, payload=body)
+
+    def _next_sent(self) -> SentFrame | None:
+        frame = self._replay.next_replay()
+        if frame is not None:
+            return frame
+        if self._posts:
+            kind, stream, value, payload = self._posts.popleft()
+            return self._replay.number(stream, Cut(kind, value, payload, 0), None)
+        while self._ready:
+            source = self._ready.popleft()
+            cut = source.cut(self._chunk_bytes)
+            if cut is not None:
+                self._ready.append(source)
+                return self._replay.number(source.stream, cut, source)
+        return None
