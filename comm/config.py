@@ -13,8 +13,11 @@ __all__ = ["Config"]
 _NUMBER_MAX = 1 << 63
 """Far beyond any use, and small enough to be added to any time."""
 
-_HANDSHAKE_BYTES_MIN = 3200
-"""A HELLO whose three names are as long as the wire allows takes 3198 bytes."""
+_HANDSHAKE_BYTES_MIN = 3202
+"""A HELLO whose three names are as long as the wire allows takes this many bytes."""
+
+_RESUME_WINDOW_S_MAX = 4_000_000
+"""HELLO counts the window in milliseconds, in 32 bits."""
 
 _CHUNK_BYTES_MAX = 16 << 20
 """A chunk is the unit of fairness on a link; larger ones would starve others."""
@@ -36,8 +39,8 @@ class Config:
         heartbeat_interval_s: How often a link is made to show that it lives.
         heartbeat_timeout_s: How much longer than that a link may be silent
             before it is given up.
-        resume_window_s: How long an outage may last with nothing lost. It must be
-            the same on all nodes: each side relies on when the other gives up.
+        resume_window_s: How long an outage may last with nothing lost. Each node
+            tells the others, which rely on when it gives up.
         connect_backoff_s: The first and the longest pause between attempts to
             connect; each pause is twice the last one, with jitter.
         close_timeout_s: How long leaving a switchboard waits for what was
@@ -78,9 +81,10 @@ class Config:
                 f"handshake_bytes_max is {self.handshake_bytes_max}; the smallest is "
                 f"{_HANDSHAKE_BYTES_MIN}, or a node with long names is kept out"
             )
-        if self.resume_window_s < self.silence_s_max:
+        if not self.silence_s_max <= self.resume_window_s <= _RESUME_WINDOW_S_MAX:
             raise ConfigurationError(
-                f"resume_window_s is {self.resume_window_s}; it must be at least "
+                f"resume_window_s is {self.resume_window_s}; it must be at most "
+                f"{_RESUME_WINDOW_S_MAX}, and at least "
                 "heartbeat_interval_s + heartbeat_timeout_s "
                 f"({self.silence_s_max}), or an outage is over before it is noticed"
             )

@@ -12,7 +12,7 @@ from comm.events import Event, LossReport
 from comm.util import Timers
 
 
-__all__ = ["Carrier", "Cut", "Fabric", "Source", "channel_name"]
+__all__ = ["Carrier", "Cut", "Fabric", "Source", "channel_name", "printable"]
 
 
 class Source(Protocol):
@@ -77,6 +77,11 @@ class Carrier(Protocol):
 def channel_name(channel: bytes) -> str:
     """Returns the beginning of a channel's id, which gives no right to send."""
     return f"{channel[:4].hex()}…"
+
+
+def printable(text: str) -> str:
+    """Returns a text that came from outside, such that it can do a log no harm."""
+    return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text)
 
 
 class Fabric:

@@ -65,6 +65,7 @@ class Wire:
     ends: tuple[tuple[int, int], tuple[int, int]]
     silent: bool = False
     closed: list[bool] = field(default_factory=lambda: [False, False])
+    core_closed: list[bool] = field(default_factory=lambda: [False, False])
     flying: tuple[deque[tuple[float, bytes | None]], ...] = field(
         default_factory=lambda: (deque(), deque())
     )
@@ -157,10 +158,13 @@ class Cluster:
         """Stops a node without a word; its connections are reset."""
         self.cores[node] = None
         for wire in self._distinct_wires():
-            for side, (owner, _) in enumerate(wire.ends):
-                if owner == node and not wire.silent:
-                    wire.flying[side].append((self.now + self.latency_s, None))
+            for side, (owner, link) in enumerate(wire.ends):
+                if owner == node:
+                    # The next incarnation may use the same number for another link.
+                    self.wires.pop((owner, link), None)
                     wire.closed[side] = True
+                    if not wire.silent:
+                        wire.flying[side].append((self.now + self.latency_s, None))
 
     def restart(self, node: int, **options: Any) -> SwitchboardCore:
         """Starts a new incarnation of a node."""
@@ -288,10 +292,11 @@ class Cluster:
 
     def _transmit(self, node: int, effect: Transmit) -> None:
         wire = self.wires.get((node, effect.link))
-        assert wire is not None, "Transmit to a link that does not stand"
+        if wire is None:
+            return
         side = wire.side(node, effect.link)
-        assert not wire.closed[side], "Transmit after Close"
-        if wire.silent or wire.closed[1 - side]:
+        assert not wire.core_closed[side], "Transmit after Close"
+        if wire.silent or any(wire.closed):
             return
         data = b"".join(effect.buffers)
         size = self.chunk or len(data)
@@ -304,7 +309,7 @@ class Cluster:
         if wire is None:
             return
         side = wire.side(node, link)
-        wire.closed[side] = True
+        wire.closed[side] = wire.core_closed[side] = True
         if not wire.silent:
             wire.flying[side].append((self.now + self.latency_s, None))
 

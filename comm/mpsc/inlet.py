@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from comm.errors import BrokenError, ProducerAborted, ProducerLost, ProtocolError
-from comm.fabric import Carrier, Fabric, channel_name
+from comm.fabric import Carrier, Fabric, channel_name, printable
 from comm.mpsc.sender import ItemKind
 from comm.protocol import EndBody, Kind, Reason
 
@@ -45,7 +45,10 @@ class InletOwner(Protocol):
     """What an inlet tells its receiver."""
 
     def inlet_changed(self, inlet: Inlet) -> None:
-        """Something has arrived, was withheld or released, or the end is known."""
+        """Something has arrived or was released, or the producer has finished."""
+
+    def inlet_broken(self, inlet: Inlet) -> None:
+        """The producer was lost or aborted; the inlet's error says so."""
 
     def inlet_discarded(self, inlet: Inlet, count: int) -> None:
         """Items that had arrived were discarded."""
@@ -82,6 +85,7 @@ class Inlet:
         "is_queued",
         "item",
         "owner",
+        "predecessor",
         "stream",
         "taken",
     )
@@ -98,6 +102,9 @@ class Inlet:
         self.stream = stream
         self.item = item
         self.owner: InletOwner | None = None
+        # An inlet of the same node that was lost, and is to be emptied first: behind
+        # both may be one broadcast sender, whose order must hold.
+        self.predecessor: Inlet | None = None
         self.is_queued = False
         self.is_finished = False
         self.error: BrokenError | None = None
@@ -137,7 +144,7 @@ class Inlet:
     @property
     def is_takeable(self) -> bool:
         """Whether `take` would return something."""
-        if not self._entries:
+        if not self._entries or self.predecessor is not None:
             return False
         carrier = self._carrier
         return not (carrier.is_fenced and carrier.is_in_doubt(self._entries[0].frame))
@@ -212,7 +219,8 @@ class Inlet:
         self._end(
             ProducerAborted(
                 f"node {self.node_id}, channel {channel_name(self._channel)}: a "
-                f"producer was aborted after {self.arrived} items ({text})"
+                f"producer was aborted after {self.arrived} items "
+                f"({printable(text)})"
             )
         )
 
@@ -235,6 +243,8 @@ class Inlet:
                     f"producer was lost after {self.arrived - count} items ({reason})"
                 )
             )
+        elif count:
+            self._changed()
 
     def stop(self, reason: Reason, text: str = "") -> None:
         """Tells the producer that nothing more of it is taken."""
@@ -290,7 +300,8 @@ class Inlet:
     def _end(self, error: BrokenError) -> None:
         self.error = error
         self._drop_parts()
-        self._changed()
+        if self.owner is not None:
+            self.owner.inlet_broken(self)
 
     def _drop_parts(self) -> None:
         self.buffered_bytes -= self._parts_bytes

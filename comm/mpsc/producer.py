@@ -201,9 +201,9 @@ class ProducerCore:
             return
         count = self._queue.clear()
         self._move(ProducerEvent.ABORT)
-        self._reset = reason
         self._report_loss(self.accepted - count, count, f"aborted: {reason}")
         if self._announced:
+            self._reset = reason
             self._schedule()
         else:
             self._move(ProducerEvent.DRAINED)
@@ -248,9 +248,8 @@ class ProducerCore:
         """The receiver granted more bytes."""
         if self.state is not ProducerState.OPEN:
             return
-        was_dry = self.credit <= 0
         self.credit += credit
-        if was_dry and self.credit > 0 and self._blocked:
+        if self.is_leg or (self._blocked and self.credit > 0):
             self._blocked = False
             self._notify(Writable(self.id))
 
@@ -282,9 +281,14 @@ class ProducerCore:
             self._fail(ProducerEvent.STOPPED, error)
 
     def handle_done(self) -> None:
-        """The receiver has taken every item."""
-        if ProducerEvent.TAKEN in PRODUCER_TRANSITIONS[self.state]:
-            self._move(ProducerEvent.TAKEN)
+        """The receiver has taken every item.
+
+        Raises:
+            ProtocolError: If there may be more to come.
+        """
+        if self.state is not ProducerState.FINISHED:
+            raise ProtocolError(f"DONE for a producer that is {self.state.value}")
+        self._move(ProducerEvent.TAKEN)
 
     def handle_lost(self, error: BrokenError) -> None:
         """The session is lost; what was not acknowledged is too."""

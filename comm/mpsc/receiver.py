@@ -53,6 +53,7 @@ class ReceiverCore:
         "_inlets",
         "_lost",
         "_max_producers",
+        "_orphans",
         "_ready",
         "_received_before",
         "_refused",
@@ -86,6 +87,8 @@ class ReceiverCore:
         self._inlets: dict[int, Inlet] = {}
         # The inlets that have something to take, or an end to tell, in turn.
         self._ready: deque[Inlet] = deque()
+        # The last inlet of each node that was lost and has items left.
+        self._orphans: dict[int, Inlet] = {}
         self._starved = False
         self._attached = 0
         self._finished = 0
@@ -182,6 +185,7 @@ class ReceiverCore:
             self._refused += 1
             return reason
         inlet.owner = self
+        inlet.predecessor = self._orphans.get(inlet.node_id)
         self._inlets[inlet.id] = inlet
         self._attached += 1
         return reason
@@ -203,12 +207,18 @@ class ReceiverCore:
         return f"the producer sends {sent}, the receiver takes {self.item}"
 
     def inlet_changed(self, inlet: Inlet) -> None:
-        """Something has arrived, was withheld or released, or the end is known."""
-        if inlet.error is not None and not self.is_limited:
-            self._tell_gone(inlet)
+        """Something has arrived or was released, or the producer has finished."""
         self._settle(inlet)
         if self._ready:
             self._wake()
+
+    def inlet_broken(self, inlet: Inlet) -> None:
+        """The producer was lost or aborted; the inlet's error says so."""
+        if not self.is_limited:
+            self._tell_gone(inlet)
+        if inlet.has_entries:
+            self._orphans[inlet.node_id] = inlet
+        self.inlet_changed(inlet)
 
     def inlet_discarded(self, inlet: Inlet, count: int) -> None:
         """Items that may have been reported as lost were discarded."""
@@ -279,12 +289,22 @@ class ReceiverCore:
     def _remove(self, inlet: Inlet) -> None:
         del self._inlets[inlet.id]
         inlet.owner = None
+        if self._orphans.get(inlet.node_id) is inlet:
+            del self._orphans[inlet.node_id]
+        if inlet.error is not None:
+            self._release_successors(inlet)
         self._account(inlet)
         if inlet.is_finished:
             self._finished += 1
         elif inlet.error is not None:
             self._lost += 1
         self._wake_at_end()
+
+    def _release_successors(self, inlet: Inlet) -> None:
+        for other in self.inlets:
+            if other.predecessor is inlet:
+                other.predecessor = None
+                self._settle(other)
 
     def _account(self, inlet: Inlet) -> None:
         self._received_before += inlet.arrived

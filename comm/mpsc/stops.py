@@ -13,6 +13,7 @@ from comm.errors import (
     TooManyProducers,
     UsageError,
 )
+from comm.fabric import printable
 from comm.protocol import Reason
 
 
@@ -59,5 +60,5 @@ def stop_error(where: str, reason: int, text: str) -> Error:
         text: What came with it, for people.
     """
     kind, advice = _STOPS.get(reason, (BrokenError, "the receiver's node ended it"))
-    detail = f" ({text})" if text else ""
+    detail = f" ({printable(text)})" if text else ""
     return kind(f"{where}: {advice}{detail}")

@@ -19,8 +19,10 @@ from comm.errors import (
     UsageError,
     VersionMismatch,
 )
+from comm.fabric import printable
 from comm.mpsc.sender import ItemKind, Sender
 from comm.protocol import VERSION_MAX, VERSION_MIN, Hello, Purpose, Reason
+from comm.protocol.layout import NAME_BYTES_MAX
 from comm.security import Security
 
 
@@ -108,6 +110,7 @@ class Membership:
             peer_incarnation=bound_to[0],
             peer_generation=bound_to[1],
             received=received,
+            resume_window_ms=round(self._config.resume_window_s * 1000),
             message_bytes_max=self._config.message_bytes_max,
             chunk_bytes=self._config.chunk_bytes,
             codec=self.codec,
@@ -181,17 +184,31 @@ class Membership:
                 f"the sender leads to node {sender.node_id} of {sender.cluster!r}; "
                 f"this is {self.cluster!r} with {len(self.nodes)} nodes"
             )
+        self.require_names(item)
         if sender.kind != item:
             raise UsageError(
                 f"the receiver on node {sender.node_id} takes {sender.kind}, "
                 f"but {item} was to be sent"
             )
 
+    def require_names(self, item: ItemKind) -> None:
+        """Sees to it that the names of a kind of item fit on the wire.
+
+        Raises:
+            UsageError: If one is too long to be compared there.
+        """
+        for name in item:
+            if len(name.encode()) > NAME_BYTES_MAX:
+                raise UsageError(
+                    f"the item type's name {name[:60]!r}… is longer than "
+                    f"{NAME_BYTES_MAX} bytes; use a dataclass with a shorter one"
+                )
+
     def refusal(self, node_id: int, reason: int, text: str) -> Error:
         """Returns the error for a refusal by that node."""
         where = f"node {node_id} ({self.nodes[node_id]})"
         kind, advice = _REFUSALS.get(reason, (HandshakeError, "the node refused"))
-        return kind(f"{where}: {advice}: {text}")
+        return kind(f"{where}: {advice}: {printable(text)}")
 
 
 _REFUSALS: Mapping[int, tuple[type[Error], str]] = {
@@ -216,7 +233,10 @@ _REFUSALS: Mapping[int, tuple[type[Error], str]] = {
 
 
 def checked_nodes(
-    nodes: Sequence[AddressLike], node_id: int, security: Security | None
+    nodes: Sequence[AddressLike],
+    node_id: int,
+    cluster: str,
+    security: Security | None,
 ) -> tuple[Address, ...]:
     """Returns the nodes' addresses.
 
@@ -232,6 +252,10 @@ def checked_nodes(
         )
     if len(set(addresses)) < len(addresses):
         raise ConfigurationError("two nodes have the same address")
+    if not cluster or len(cluster.encode()) > NAME_BYTES_MAX:
+        raise ConfigurationError(
+            f"the cluster's name needs 1 to {NAME_BYTES_MAX} bytes"
+        )
     exposed = [str(a) for a in addresses if not a.is_loopback]
     if exposed and security is None:
         raise ConfigurationError(

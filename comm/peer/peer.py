@@ -7,7 +7,7 @@ from typing import Protocol
 from comm.effects import PeerMet, Transmit
 from comm.errors import Error, PeerLost
 from comm.events import PeerDown, PeerUp
-from comm.fabric import Fabric
+from comm.fabric import Fabric, printable
 from comm.link.heartbeat import Heartbeat
 from comm.link.link import Link
 from comm.link.state import LinkEvent, LinkState
@@ -193,7 +193,7 @@ class PeerCore:
             ProtocolError: If it may not come, or says what cannot be.
         """
         if frame.kind == Kind.GOODBYE:
-            self._handle_goodbye(ReasonBody.decode(frame.payload).text)
+            self._handle_goodbye(printable(ReasonBody.decode(frame.payload).text))
         elif frame.kind == Kind.PONG and frame.value == PROBING_PING:
             self._newcomer.refuse()
         else:
@@ -324,12 +324,8 @@ class PeerCore:
         link = self.link
         assert link is not None
         self._detach_link()
-        config, timers = self._fabric.config, self._fabric.timers
         self._arm_loss()
-        fence_at = (
-            link.last_heard + config.resume_window_s - config.heartbeat_interval_s
-        )
-        timers.set(("fence", self.node_id), max(fence_at, self._fabric.now))
+        self._arm_fence(link)
         self.cause = PeerLost(f"{self.name}: {reason}")
         self._fabric.tell(PeerDown(self.node_id, reason))
         if not redial:
@@ -341,6 +337,14 @@ class PeerCore:
             self._dialler.want(urgent=False)
         else:
             self._dialler.failed()
+
+    def _arm_fence(self, link: Link) -> None:
+        # The other side counts from the loss of its link, which was later than the
+        # last that we heard of it; an interval is allowed for what was under way.
+        window_s = self.session.peer_resume_window_s
+        margin_s = self._fabric.config.heartbeat_interval_s
+        fence_at = max(link.last_heard + window_s - margin_s, self._fabric.now)
+        self._fabric.timers.set(("fence", self.node_id), fence_at)
 
     def _arm_loss(self) -> None:
         deadline = self._fabric.now + self._fabric.config.resume_window_s

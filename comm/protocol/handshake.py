@@ -58,6 +58,8 @@ class Hello(Body):
             this side's session has never had a link.
         peer_generation: The generation of the other side in that session.
         received: The highest sequence number received in that session.
+        resume_window_ms: How long after a link was lost this side gives up the
+            session; until shortly before, the other side may hand out what it has.
         message_bytes_max: The largest item that this side takes.
         chunk_bytes: The largest payload of a frame that this side takes.
         codec: The name of this side's default codec.
@@ -76,6 +78,7 @@ class Hello(Body):
     peer_incarnation: bytes
     peer_generation: int
     received: int
+    resume_window_ms: int
     message_bytes_max: int
     chunk_bytes: int
     codec: str
@@ -94,6 +97,7 @@ class Hello(Body):
         ("peer_incarnation", ID),
         ("peer_generation", U64),
         ("received", U64),
+        ("resume_window_ms", U32),
         ("message_bytes_max", U32),
         ("chunk_bytes", U32),
         ("codec", TEXT),

@@ -9,11 +9,12 @@ from typing import Any, ClassVar, NamedTuple, Self, TypeVar
 from comm.errors import ProtocolError
 
 
-__all__ = ["ID", "TEXT", "U8", "U32", "U64", "Body", "Field"]
+__all__ = ["ID", "NAME_BYTES_MAX", "TEXT", "U8", "U32", "U64", "Body", "Field"]
 
 T = TypeVar("T")
 
-_TEXT_BYTES_MAX = 1024
+NAME_BYTES_MAX = 1024
+"""How long a text field may be; longer explanations are cut, longer names refused."""
 
 
 class Field(NamedTuple):
@@ -43,7 +44,7 @@ def _number(name: str, form: str) -> Field:
 
 
 def _pack_text(text: str) -> bytes:
-    data = text.encode("utf-8", "replace")[:_TEXT_BYTES_MAX]
+    data = text.encode("utf-8", "replace")[:NAME_BYTES_MAX]
     data = data.decode("utf-8", "ignore").encode()
     return struct.pack(">H", len(data)) + data
 
@@ -53,8 +54,8 @@ def _unpack_text(payload: bytes, offset: int) -> tuple[str, int]:
     if start > len(payload):
         raise ProtocolError("a body ends inside a text field")
     end = start + int.from_bytes(payload[offset:start], "big")
-    if end - start > _TEXT_BYTES_MAX:
-        raise ProtocolError(f"a text field is longer than {_TEXT_BYTES_MAX} bytes")
+    if end - start > NAME_BYTES_MAX:
+        raise ProtocolError(f"a text field is longer than {NAME_BYTES_MAX} bytes")
     if end > len(payload):
         raise ProtocolError("a body ends inside a text field")
     try:

@@ -74,6 +74,7 @@ class Session:
         "node_id",
         "peer_generation",
         "peer_incarnation",
+        "peer_resume_window_s",
         "rtt_s",
         "state",
     )
@@ -83,6 +84,7 @@ class Session:
         self.state = SessionState.UNBOUND
         self.peer_incarnation = bytes(16)
         self.peer_generation = 0
+        self.peer_resume_window_s = fabric.config.resume_window_s
         self.is_fenced = False
         self.rtt_s: float | None = None
         self._fabric = fabric
@@ -143,6 +145,7 @@ class Session:
         assert self.state is SessionState.UNBOUND
         self.peer_incarnation = hello.incarnation
         self.peer_generation = hello.generation
+        self.peer_resume_window_s = hello.resume_window_ms / 1000
 
     def link_up(self, received: int, peer_chunk_bytes: int) -> None:
         """A link stands; what the other side has not received is sent again.
@@ -155,7 +158,8 @@ class Session:
         self._chunk_bytes = min(self._fabric.config.chunk_bytes, peer_chunk_bytes)
         self._replay.acknowledge(min(received, self._replay.last_sequence))
         self._replay.rewind()
-        self._must_ack = bool(self._received)
+        # What the last link carried of acknowledgements may be lost with it.
+        self._must_ack = True
         self._unfence()
         self._wake()
 
@@ -270,7 +274,8 @@ class Session:
         """Returns what to send now, a bounded amount of it."""
         assert self.state is SessionState.UP
         buffers: list[bytes] = []
-        if self._acks_sent != (self._received, self._replay.acknowledged):
+        known = (self._received, self._replay.acknowledged)
+        if self._must_ack or self._acks_sent != known:
             buffers.append(self._cut_ack())
         for kind, value in self._answers:
             buffers.append(encode_frame(kind, value=value))

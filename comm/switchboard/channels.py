@@ -76,6 +76,7 @@ class Channels:
             raise UsageError(
                 f"max_producers is {max_producers}; give at least 1, or None"
             )
+        self._membership.require_names(item)
         channel = self._fabric.entropy(16)
         receiver = self._router.add_mpsc(channel, item, max_producers)
         member = self._membership
@@ -110,6 +111,7 @@ class Channels:
         self, token: Token[Any], item: ItemKind
     ) -> BroadcastSenderCore:
         """Makes a sending end of a broadcast channel."""
+        self._membership.require_names(item)
         own = self._membership.node_id
         nodes = [
             node_id
@@ -131,6 +133,7 @@ class Channels:
         Raises:
             UsageError: If this node has one already.
         """
+        self._membership.require_names(item)
         return self._router.add_broadcast(token.channel, item, token.name)
 
     def open_fanout(self, receiver: ReceiverCore) -> FanoutCore:

@@ -70,7 +70,7 @@ class SwitchboardCore:
         security: Security | None = None,
         codec: str = "msgpack",
     ) -> None:
-        addresses = checked_nodes(nodes, node_id, security)
+        addresses = checked_nodes(nodes, node_id, cluster, security)
         self.config = config or Config()
         self._fabric = Fabric(node_id, self.config, entropy)
         self._membership = Membership(

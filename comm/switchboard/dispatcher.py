@@ -12,7 +12,7 @@ from comm.link.state import LinkEvent, LinkState
 from comm.link.table import Links
 from comm.peer.membership import Membership
 from comm.peer.peer import PeerCore
-from comm.protocol import Frame, Kind, Purpose, ReasonBody
+from comm.protocol import VERSION_MAX, Frame, Kind, Purpose, ReasonBody
 
 
 __all__ = ["Dispatcher"]
@@ -59,8 +59,9 @@ class Dispatcher:
 
     def handle_data(self, link: Link, data: bytes) -> None:
         """Takes bytes that have arrived; a peer cannot make it raise."""
-        now = self._fabric.now
-        if now - link.last_heard >= self._fabric.config.resume_window_s:
+        now, config = self._fabric.now, self._fabric.config
+        suspended_s = config.resume_window_s - config.heartbeat_interval_s
+        if now - link.last_heard >= max(suspended_s, config.silence_s_max):
             # We were suspended: the other side may have reported these as lost.
             self.end(link, "this process did not run for too long")
             return
@@ -118,7 +119,8 @@ class Dispatcher:
         if hello.purpose == Purpose.SESSION:
             peer.handle_hello(link, hello)
             return
-        version = (hello.version_min, hello.version_min)
+        newest = min(hello.version_max, VERSION_MAX)
+        version = (newest, newest)
         welcome = self._membership.hello(
             hello.node_id, purpose=Purpose.STREAM, version=version
         )

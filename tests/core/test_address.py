@@ -72,7 +72,7 @@ NOT_READ: list[object] = [
     b"ab",
     b"host:80",
     {"host": 1, "port": 2},
-    {"host", 80},
+    {7000, 80},
     80,
     None,
 ]
