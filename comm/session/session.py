@@ -217,8 +217,7 @@ class Session:
         if self._unconfirmed_bytes >= ACK_BYTES:
             self.acknowledge_now()
         else:
-            timers = self._fabric.timers
-            timers.set_default(("ack", self.node_id), self._fabric.now + ACK_DELAY_S)
+            self._acknowledge_soon()
 
     def acknowledge_now(self) -> None:
         """Has an acknowledgement sent, even if nothing else is to be sent."""
@@ -350,13 +349,20 @@ class Session:
                 f"the acknowledgement of frame {confirmed} is confirmed, but "
                 f"{self._received} is the last that was received"
             )
-        self._replay.acknowledge(frame.sequence)
         self._confirmed = max(self._confirmed, confirmed)
+        if frame.sequence > self._replay.acknowledged:
+            self._replay.acknowledge(frame.sequence)
+            # The other side is to know that we know, or it has to doubt it later.
+            self._acknowledge_soon()
 
     def _handle_pong(self, value: int) -> None:
         if value == _TIMED_PING and self._ping_sent_at is not None:
             self.rtt_s = self._fabric.now - self._ping_sent_at
             self._ping_sent_at = None
+
+    def _acknowledge_soon(self) -> None:
+        timers = self._fabric.timers
+        timers.set_default(("ack", self.node_id), self._fabric.now + ACK_DELAY_S)
 
     def _cut_ack(self) -> bytes:
         acknowledged = self._replay.acknowledged

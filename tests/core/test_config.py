@@ -151,15 +151,16 @@ def test_every_hello_fits_into_the_smallest_handshake() -> None:
         peer_incarnation=bytes(16),
         peer_generation=0,
         received=0,
+        resume_window_ms=30_000,
         message_bytes_max=1,
         chunk_bytes=1,
         codec=name,
     )
     handshake = PROTOCOL_MAGIC + encode_frame(Kind.HELLO, payload=hello.encode())
-    assert len(handshake) == 3198
-    assert Config(handshake_bytes_max=3200).handshake_bytes_max == 3200
-    with pytest.raises(ConfigurationError, match=r"^handshake_bytes_max is 3199"):
-        Config(handshake_bytes_max=3199)
+    assert len(handshake) == 3202
+    assert Config(handshake_bytes_max=3202).handshake_bytes_max == 3202
+    with pytest.raises(ConfigurationError, match=r"^handshake_bytes_max is 3201"):
+        Config(handshake_bytes_max=3201)
 
 
 def test_an_outage_outlasts_its_discovery() -> None:
@@ -168,3 +169,10 @@ def test_an_outage_outlasts_its_discovery() -> None:
     assert config_with(options | {"resume_window_s": 5.0}).silence_s_max == 5.0
     with pytest.raises(ConfigurationError, match=r"^resume_window_s is 4\.9"):
         config_with(options | {"resume_window_s": 4.9})
+
+
+def test_every_resume_window_fits_into_its_field_in_hello() -> None:
+    """A window of more milliseconds than HELLO can count is refused."""
+    assert Config(resume_window_s=4_000_000).resume_window_s * 1000 < 1 << 32
+    with pytest.raises(ConfigurationError, match=r"^resume_window_s .* at most 4000000"):
+        Config(resume_window_s=4_000_001)

@@ -186,11 +186,11 @@ class World:
         node = self.draw.randrange(self.size)
         if self.cluster.cores[node] is not None:
             self.cluster.crash(node)
+            self.receivers = [(n, r) for n, r in self.receivers if n != node]
         else:
             self.restart(node)
 
     def restart(self, node: int) -> None:
-        self.receivers = [(n, r) for n, r in self.receivers if n != node]
         self.cluster.restart(node)
 
     # Running and checking.

@@ -1,0 +1,220 @@
+"""`ReceivingPort`: what a receiving handle and the driver share; see `SendingPort`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING, Generic, Protocol, Self, TypeVar, cast
+
+from comm.codec import ItemDecoder
+from comm.effects import HandleId
+from comm.errors import EndOfChannel, Error, WouldBlock
+from comm.mpsc import Batch
+from comm.net.fork import DeadCore
+from comm.net.waiting import Line
+from comm.statistics import ReceiverStatistics
+
+
+if TYPE_CHECKING:
+    from comm.net.driver import Driver
+
+
+__all__ = ["Decode", "ReceivingCore", "ReceivingPort"]
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+Decode = Callable[[bytes, int], ItemDecoder[T]]
+"""Opens a batch: its payload, and how many items it has."""
+
+
+class ReceivingCore(Protocol):
+    """What the cores of a receiver and of a member of a fan-out have in common."""
+
+    id: HandleId
+
+    def take(self) -> Batch:
+        """Removes and returns some items."""
+        ...
+
+    def seal(self) -> None:
+        """Refuses further producers."""
+
+    def close(self) -> None:
+        """Takes nothing more."""
+
+    def statistics(self) -> ReceiverStatistics:
+        """Returns a snapshot."""
+        ...
+
+
+class ReceivingPort(Generic[T]):
+    """The receiving end of a channel, and the batch that is being handed out.
+
+    Args:
+        driver: The driver.
+        core: The core's end.
+        decode: Decodes batches.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_batch",
+        "_decoder",
+        "_items",
+        "core",
+        "decode",
+        "driver",
+        "id",
+        "is_closed",
+        "line",
+    )
+
+    def __init__(self, driver: Driver, core: ReceivingCore, decode: Decode[T]) -> None:
+        self.id = core.id
+        self.driver = driver
+        self.core = core
+        self.decode = decode
+        self.line = Line()
+        self.is_closed = False
+        # What is left of the batch. Decoded items cost memory and, by the garbage
+        # collector, time; so each is decoded when it is asked for.
+        self._items: Iterator[T] = iter(())
+        self._batch: Batch | None = None
+        self._decoder: ItemDecoder[T] | None = None
+        driver.handles[core.id] = self
+
+    @property
+    def is_left_open(self) -> bool:
+        """Whether somebody still has to close it."""
+        return not (self.is_closed or self.driver.is_over)
+
+    @property
+    def is_in_use(self) -> bool:
+        """Whether items of a batch are left, or somebody waits."""
+        return bool(self.line.length or self._rest)
+
+    def wake(self) -> None:
+        """Lets whoever waits look for themselves."""
+        self.line.wake()
+
+    async def wait(self, attempt: Callable[[], R]) -> R:
+        """Waits for our turn, and until the attempt does not raise `WouldBlock`."""
+        self.driver.require_loop()
+        return await self.line.until(attempt)
+
+    def next_item(self) -> T:
+        """Removes and returns the next item.
+
+        Raises:
+            WouldBlock: If there is none.
+            DecodeError: If it cannot be decoded; the next call goes on behind it.
+            Error: What `ReceiverCore.take` raises.
+        """
+        while True:
+            for item in self._items:
+                return item
+            self._load()
+
+    def next_delivery(self) -> tuple[T, Batch, int]:
+        """Removes and returns the next item, its batch, and its place there."""
+        item = self.next_item()
+        batch, decoder = self._batch, self._decoder
+        assert batch is not None
+        assert decoder is not None
+        return item, batch, batch.count - decoder.remaining - 1
+
+    def next_items(self, limit: int) -> list[T]:
+        """Removes and returns at least one item, and all that are there up to a limit.
+
+        An error behind the first item is kept for the next call.
+
+        Raises:
+            Error: What `next_item` raises.
+        """
+        if isinstance(self._items, _Deferred):
+            next(self._items)
+        taken: list[T] = []
+        try:
+            while len(taken) < limit:
+                decoder = self._decoder if self._rest else self._load()
+                assert decoder is not None
+                taken += decoder.take(limit - len(taken))
+        except (WouldBlock, EndOfChannel):
+            if not taken:
+                raise
+        except Error as error:
+            if not taken:
+                raise
+            self._items = _Deferred(self, error, self._items)
+        return taken
+
+    def seal(self) -> None:
+        """Refuses further producers."""
+        self.core.seal()
+        self.driver.wake()
+
+    def close(self) -> None:
+        """Takes nothing more; what is left is discarded."""
+        self.is_closed = True
+        self._drop()
+        self.core.close()
+        self.line.wake()
+        self.driver.wake()
+
+    def resume(self, items: Iterator[T]) -> None:
+        """Goes on with these items of the batch."""
+        self._items = items
+
+    def kill(self, core: DeadCore) -> None:
+        """Makes every further use raise what `core` raises."""
+        self.core = cast("ReceivingCore", core)
+        self.is_closed = True
+        self._drop()
+
+    def statistics(self) -> ReceiverStatistics:
+        """Returns a snapshot; what is left of the batch has not been taken."""
+        statistics = self.core.statistics()
+        rest = self._rest
+        if not rest or self._batch is None:
+            return statistics
+        return replace(
+            statistics,
+            taken=statistics.taken - rest,
+            buffered_items=statistics.buffered_items + rest,
+            buffered_bytes=statistics.buffered_bytes + len(self._batch.payload),
+        )
+
+    @property
+    def _rest(self) -> int:
+        return 0 if self._decoder is None else self._decoder.remaining
+
+    def _load(self) -> ItemDecoder[T]:
+        self._drop()
+        batch = self.core.take()
+        decoder = self.decode(batch.payload, batch.count)
+        self._batch, self._decoder, self._items = batch, decoder, decoder
+        self.driver.wake()
+        return decoder
+
+    def _drop(self) -> None:
+        self._items = iter(())
+        self._batch = self._decoder = None
+
+
+class _Deferred(Generic[T]):
+    """Items in front of which an error is still to be raised."""
+
+    __slots__ = ("_error", "_port", "_rest")
+
+    def __init__(self, port: ReceivingPort[T], error: Error, rest: Iterator[T]) -> None:
+        self._port = port
+        self._error = error
+        self._rest = rest
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> T:
+        self._port.resume(self._rest)
+        raise self._error

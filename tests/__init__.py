@@ -1,0 +1,1 @@
+"""The tests. Run all of them with `python -m pytest -n auto`."""

@@ -1,0 +1,87 @@
+"""What a test may leave behind: nothing. How that is found out."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine, Iterator
+import gc
+import os
+from pathlib import Path
+import sys
+import threading
+import time
+from typing import Any
+
+
+__all__ = ["left_since", "run_async", "snapshot", "tasks_left"]
+
+_GRACE_S = 2.0
+"""A thread or process that was told to end may need a moment of the system's time."""
+
+
+def run_async(test: Coroutine[Any, Any, None]) -> None:
+    """Runs a test in an event loop of its own; it must not leave a task behind."""
+    with asyncio.Runner(debug=False) as runner:
+        runner.run(test)
+        left = runner.run(tasks_left())
+    assert not left, f"the test left tasks behind: {', '.join(left)}"
+
+
+async def tasks_left() -> list[str]:
+    """Every task of the running event loop except the one that asks."""
+    return [repr(each) for each in asyncio.all_tasks() - {asyncio.current_task()}]
+
+
+def snapshot() -> frozenset[str]:
+    """Every thread, open file, socket, pipe and child process of this process."""
+    return frozenset((*_threads(), *_files(), *_children()))
+
+
+def left_since(before: frozenset[str]) -> list[str]:
+    """What is there now, after a moment's grace, that was not there before."""
+    gc.collect()
+    deadline = time.monotonic() + _GRACE_S
+    while (left := snapshot() - before) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return sorted(left)
+
+
+def _threads() -> Iterator[str]:
+    for thread in threading.enumerate():
+        yield f"thread {thread.name} ({thread.ident})"
+
+
+def _files() -> Iterator[str]:
+    """Pytest's own files are open before a test, and so are in every snapshot."""
+    for entry in _entries("/proc/self/fd"):
+        if int(entry.name) == _tracker("_fd"):
+            continue
+        try:
+            yield f"file {entry.name}: {entry.readlink()}"
+        except FileNotFoundError:
+            continue  # It served to list this very folder.
+
+
+def _children() -> Iterator[str]:
+    for entry in _entries("/proc/self/task"):
+        try:
+            children = (entry / "children").read_text().split()
+        except OSError:
+            continue  # The thread has ended, or the kernel does not tell.
+        for child in children:
+            if int(child) != _tracker("_pid"):
+                yield f"process {child}"
+
+
+def _entries(folder: str) -> list[Path]:
+    """The entries of a folder of the kernel's; none where there is no such folder."""
+    try:
+        return [Path(folder, name) for name in os.listdir(folder)]
+    except FileNotFoundError:
+        return []
+
+
+def _tracker(attribute: str) -> object:
+    """`multiprocessing` keeps one process with one pipe for as long as we live."""
+    module = sys.modules.get("multiprocessing.resource_tracker")
+    return getattr(module._resource_tracker, attribute) if module else None

@@ -1,0 +1,60 @@
+"""The examples run as their docstrings say, and print what they should."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+import re
+import subprocess
+import sys
+
+import pytest
+
+
+ROOT = Path(__file__).parents[1]
+
+LIMIT_S = 28.0
+
+
+def run(name: str, *arguments: str) -> list[str]:
+    """Runs an example and returns the lines that it printed."""
+    path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
+    done = subprocess.run(
+        [sys.executable, "-W", "error", str(ROOT / "examples" / name), *arguments],
+        env={**os.environ, "PYTHONPATH": path, "PYTHONWARNINGS": "error"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=LIMIT_S,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+    return done.stdout.splitlines()
+
+
+def test_ping_pong() -> None:
+    """Three processes pass the ball around three times, in order."""
+    assert run("pingpong.py") == [
+        f"player {bounce % 3} has the ball: bounce {bounce}" for bounce in range(1, 10)
+    ]
+
+
+def test_work_queue() -> None:
+    """Every job is done once, though a worker is killed while it has one."""
+    lines = run("work_queue.py")
+    results = [re.match(r"worker (\d): (\d+) = ([\d x]+)$", line) for line in lines]
+    numbers = [int(result[2]) for result in results if result]
+    assert sorted(numbers) == list(range(10**11, 10**11 + 60))
+    assert {result[1] for result in results if result} == {"0", "1", "2"}
+    lost = [line for line in lines if line.startswith("worker 2 is lost (PeerLost); ")]
+    assert len(lost) == 1
+    again = int(lost[0].split()[5])
+    assert numbers.index(again) > lines.index(lost[0]) - 5
+    assert lines[-1].startswith("all done, by worker: {0: ")
+
+
+@pytest.mark.parametrize("name", ["pingpong.py", "work_queue.py"])
+def test_examples_show_how_they_run(name: str) -> None:
+    """Each example says in its docstring by which command it is run."""
+    text = (ROOT / "examples" / name).read_text(encoding="utf-8")
+    assert f"    python examples/{name}\n" in text.split('"""')[1]

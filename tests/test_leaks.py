@@ -1,0 +1,84 @@
+"""The leak detector detects."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from tests import leaks
+
+
+@pytest.fixture(autouse=True)
+def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(leaks, "_GRACE_S", 0.0)
+
+
+def test_nothing_is_left_by_nothing() -> None:
+    """A snapshot by itself opens nothing."""
+    assert leaks.left_since(leaks.snapshot()) == []
+
+
+def test_a_socket_is_found() -> None:
+    """An open socket is a leak until it is closed."""
+    before = leaks.snapshot()
+    with socket.socket():
+        (left,) = leaks.left_since(before)
+    assert "socket:" in left
+    assert leaks.left_since(before) == []
+
+
+def test_a_file_that_takes_an_old_number_is_found() -> None:
+    """Files are told apart by what they are, not by their number alone."""
+    reader, writer = os.pipe()
+    before = leaks.snapshot()
+    os.close(reader)
+    with socket.socket() as other:
+        assert other.fileno() == reader
+        assert len(leaks.left_since(before)) == 1
+    os.close(writer)
+
+
+def test_a_thread_is_found() -> None:
+    """A running thread is a leak until it has ended."""
+    before = leaks.snapshot()
+    done = threading.Event()
+    thread = threading.Thread(target=done.wait, name="forgotten")
+    thread.start()
+    (left,) = leaks.left_since(before)
+    done.set()
+    thread.join()
+    assert "forgotten" in left
+    assert leaks.left_since(before) == []
+
+
+def test_a_process_is_found() -> None:
+    """A child process is a leak until it was waited for."""
+    before = leaks.snapshot()
+    command = [sys.executable, "-c", "input()"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE) as process:
+        left = leaks.left_since(before)
+        process.communicate(b"\n")
+    assert f"process {process.pid}" in left
+    assert leaks.left_since(before) == []
+
+
+def test_a_task_is_found() -> None:
+    """An asynchronous test fails if a task of it still runs."""
+
+    async def forget() -> None:
+        tasks.append(asyncio.create_task(asyncio.sleep(60), name="forgotten"))
+
+    tasks: list[asyncio.Task[None]] = []
+    with pytest.raises(AssertionError, match="forgotten"):
+        leaks.run_async(forget())
+
+
+async def test_an_asynchronous_test_runs_in_a_loop() -> None:
+    """`async def` tests need no marker."""
+    assert asyncio.get_running_loop().is_running()

@@ -1,0 +1,295 @@
+"""The transports that a cluster of the test suites can run over.
+
+Each is the same arrangement on another network: in front of every node stands a proxy,
+at the address that the list of nodes has for it. Over Unix sockets and TCP the node
+itself does not listen: a listener of the caller does, behind the proxy, and hands each
+connection over, as a program with one port for several protocols would. In memory the
+node listens by itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Collection
+from contextlib import AbstractAsyncContextManager, suppress
+import errno
+import itertools
+import os
+from pathlib import Path
+import shutil
+import socket
+import tempfile
+from typing import Any, cast
+
+import comm
+from comm import Address, Config, Switchboard
+from comm.net.memory import MemoryNetwork
+from comm.net.network import Listener, Network, ProtocolFactory, SocketNetwork
+from comm.protocol import Connection, Hello, Kind
+from tests.cluster import FAST, Cluster, ClusterFactory, run_cluster
+from tests.proxy import ProxiedLink, Proxy
+
+
+__all__ = [
+    "FACTORIES",
+    "MemoryWire",
+    "ProxyWire",
+    "SocketWire",
+    "connect_streams",
+    "free_port",
+]
+
+_HELLO_BYTES_MAX = 4096
+_WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]) % 8
+_PORTS = range(12_000 + 2_500 * _WORKER, 14_500 + 2_500 * _WORKER)
+"""Other workers have others, and a system takes those of outgoing connections above."""
+
+_ports = itertools.cycle(_PORTS)
+for _ in range(os.getpid() % len(_PORTS)):
+    next(_ports)
+
+
+def free_port() -> int:
+    """Returns a loopback port that nothing listens at, and no other test is given."""
+    for port in _ports:
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError as error:
+                if error.errno != errno.EADDRINUSE:
+                    raise
+            else:
+                return port
+    raise AssertionError("an endless cycle has ended")
+
+
+def read_hello(head: bytes) -> Hello | None:
+    """Returns the hello with which a connection begins, once it is all there."""
+    connection = Connection(
+        frame_bytes_max=_HELLO_BYTES_MAX, handshake_bytes_max=_HELLO_BYTES_MAX
+    )
+    connection.receive_data(head)
+    with suppress(comm.ProtocolError):
+        frame = connection.next_frame()
+        if frame is not None and frame.kind == Kind.HELLO:
+            return Hello.decode(frame.payload)
+    return None
+
+
+async def connect_streams(
+    network: Network, address: Address
+) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """Connects to an address of any network as `asyncio.open_connection` does."""
+    loop = asyncio.get_running_loop()
+    made: asyncio.Future[asyncio.BaseTransport] = loop.create_future()
+    reader = asyncio.StreamReader()
+
+    class Stranger(asyncio.StreamReaderProtocol):
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            super().connection_made(transport)
+            made.set_result(transport)
+
+    protocol = Stranger(reader)
+    await network.connect(address, lambda: protocol)
+    transport = cast("asyncio.WriteTransport", await made)
+    return reader, asyncio.StreamWriter(transport, protocol, reader, loop)
+
+
+class ProxyWire:
+    """A proxy in front of every node; see `tests.cluster.Wire` for the methods."""
+
+    transport = ""
+    listens = False
+
+    def __init__(
+        self, network: Network, addresses: list[tuple[Address, Address]]
+    ) -> None:
+        self._network = network
+        self._proxies = [
+            Proxy(network, front, back, inspect=self._inspect)
+            for front, back in addresses
+        ]
+        self._hellos: dict[ProxiedLink, Hello] = {}
+        self._stalled: set[frozenset[int]] = set()
+        self._felled: set[bytes] = set()
+
+    @property
+    def nodes(self) -> list[str]:
+        return [str(proxy.front) for proxy in self._proxies]
+
+    def proxy(self, node_id: int) -> Proxy:
+        """Returns the proxy in front of a node."""
+        return self._proxies[node_id]
+
+    async def aclose(self) -> None:
+        for node_id in range(len(self._proxies)):
+            await self.detach(node_id)
+        for proxy in self._proxies:
+            await proxy.aclose()
+
+    def options(self, node_id: int) -> dict[str, Any]:
+        del node_id
+        return {"network": self._network}
+
+    async def attach(self, board: Switchboard) -> None:
+        await self._proxies[board.node_id].open()
+
+    async def detach(self, node_id: int) -> None:
+        self._proxies[node_id].close()
+
+    async def fell(self, board: Switchboard) -> None:
+        self._felled.add(board.incarnation)
+        await self.detach(board.node_id)
+        for link, hello in list(self._hellos.items()):
+            if hello.incarnation == board.incarnation:
+                link.cut()
+
+    async def cut(self, a: int, b: int) -> None:
+        for link in self._between(a, b):
+            link.cut()
+
+    def stall(self, a: int, b: int) -> None:
+        self._stalled.add(frozenset({a, b}))
+        for link in self._between(a, b):
+            link.stall()
+
+    def resume(self, a: int, b: int) -> None:
+        self._stalled.discard(frozenset({a, b}))
+        for link in self._between(a, b):
+            link.resume()
+
+    def count(self) -> int:
+        return sum(proxy.opened for proxy in self._proxies)
+
+    async def connect_raw(
+        self, node_id: int
+    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        return await connect_streams(self._network, self._proxies[node_id].front)
+
+    def _between(self, a: int, b: int) -> list[ProxiedLink]:
+        return [
+            link
+            for link, hello in self._hellos.items()
+            if {hello.node_id, hello.peer_id} == {a, b} and not link.is_cut
+        ]
+
+    def _inspect(self, link: ProxiedLink) -> None:
+        if link in self._hellos:
+            return
+        for old in [old for old in self._hellos if old.is_cut]:
+            del self._hellos[old]
+        hello = read_hello(link.head)
+        if hello is None:
+            return
+        self._hellos[link] = hello
+        if hello.incarnation in self._felled:
+            link.cut()
+        elif frozenset({hello.node_id, hello.peer_id}) in self._stalled:
+            link.stall()
+
+
+class SocketWire(ProxyWire):
+    """Unix sockets, or TCP over the loopback."""
+
+    def __init__(self, transport: str, nodes: int) -> None:
+        self.transport = transport
+        self._folder = Path(tempfile.mkdtemp(prefix="comm-"))
+        self._listeners: dict[int, asyncio.Server] = {}
+        addresses = [
+            (self._address(f"{i}"), self._address(f"{i}b")) for i in range(nodes)
+        ]
+        super().__init__(SocketNetwork(), addresses)
+
+    def _address(self, name: str) -> Address:
+        if self.transport == "unix":
+            return Address.parse(f"unix:{self._folder / name}")
+        return Address.parse(("127.0.0.1", free_port()))
+
+    async def aclose(self) -> None:
+        await super().aclose()
+        shutil.rmtree(self._folder)
+
+    async def attach(self, board: Switchboard) -> None:
+        back = self.proxy(board.node_id).back
+        handler = _handing_over_to(board)
+        if back.is_unix:
+            listener = await asyncio.start_unix_server(handler, back.path)
+        else:
+            listener = await asyncio.start_server(handler, back.host, back.port)
+        self._listeners[board.node_id] = listener
+        await super().attach(board)
+
+    async def detach(self, node_id: int) -> None:
+        await super().detach(node_id)
+        if listener := self._listeners.pop(node_id, None):
+            listener.close()
+
+
+class MemoryWire(ProxyWire):
+    """No sockets at all; addresses are mere names."""
+
+    transport = "memory"
+    listens = True
+
+    def __init__(self, nodes: int) -> None:
+        addresses = [
+            (Address("localhost", 1 + 2 * i), Address("localhost", 2 + 2 * i))
+            for i in range(nodes)
+        ]
+        super().__init__(MemoryNetwork(), addresses)
+
+    def options(self, node_id: int) -> dict[str, Any]:
+        back = self.proxy(node_id).back
+        return {"network": _ListeningElsewhere(self._network, back)}
+
+
+class _ListeningElsewhere:
+    """A network on which a node listens at another address than the one it knows."""
+
+    def __init__(self, network: Network, back: Address) -> None:
+        self._network = network
+        self._back = back
+
+    async def connect(self, address: Address, factory: ProtocolFactory) -> None:
+        await self._network.connect(address, factory)
+
+    async def listen(self, address: Address, factory: ProtocolFactory) -> Listener:
+        del address
+        return await self._network.listen(self._back, factory)
+
+
+def _handing_over_to(
+    board: Switchboard,
+) -> Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]:
+    async def handle(
+        reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        try:
+            await board.handle_connection(reader, writer)
+        except comm.ClosedError:
+            writer.transport.abort()
+
+    return handle
+
+
+class _Factory:
+    def __init__(self, transport: str, make_wire: Callable[[int], ProxyWire]) -> None:
+        self.transport = transport
+        self._make_wire = make_wire
+
+    def __call__(
+        self,
+        nodes: int = 2,
+        *,
+        config: Config = FAST,
+        start: Collection[int] | None = None,
+    ) -> AbstractAsyncContextManager[Cluster]:
+        return run_cluster(self._make_wire(nodes), nodes, config, start)
+
+
+FACTORIES: dict[str, ClusterFactory] = {
+    "memory": _Factory("memory", MemoryWire),
+    "tcp": _Factory("tcp", lambda nodes: SocketWire("tcp", nodes)),
+    "unix": _Factory("unix", lambda nodes: SocketWire("unix", nodes)),
+}
