@@ -112,13 +112,14 @@ def fingerprint(root: object, ignored: frozenset[str] = frozenset()) -> str:
     while pending:
         value = pending.pop()
         if value is None or isinstance(value, (bool, int, float, str, bytes, Enum)):
-            digest.update(repr(value).encode())
+            # No repr contains a zero byte, so that it is clear where each ends.
+            digest.update(f"{value!r}\0".encode())
             continue
         number = numbers.setdefault(id(value), len(numbers))
-        digest.update(f"{type(value).__name__}@{number}".encode())
+        digest.update(f"{type(value).__name__}@{number}\0".encode())
         if number == len(numbers) - 1:
             parts = list(_parts(value, ignored))
-            digest.update(str(len(parts)).encode())
+            digest.update(f"{len(parts)}\0".encode())
             pending.extend(reversed(parts))
     return digest.hexdigest()
 

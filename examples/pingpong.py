@@ -64,7 +64,7 @@ async def play(switchboard: comm.Switchboard) -> None:
     async for _ in balls:
         pass
     for handle in (balls, arrivals, announcements):
-        await handle.aclose()
+        handle.close()
 
 
 async def run(node_id: int, addresses: list[str]) -> None:

@@ -24,7 +24,7 @@ import tempfile
 
 import comm
 from comm.broadcast import Token
-from comm.events import LossReport, ProducerGone
+from comm.events import LossReport, PeerUp, ProducerGone
 from comm.mpsc import Sender
 
 
@@ -73,7 +73,7 @@ async def work(switchboard: comm.Switchboard) -> None:
             async with switchboard.connect(job.reply, Result) as reply:
                 await reply.send(Result(job.number, factors, switchboard.node_id))
     for handle in (hiring, jobs):
-        await handle.aclose()
+        handle.close()
 
 
 def factorise(number: int) -> list[int]:
@@ -95,11 +95,12 @@ class Boss:
         self.hiring = switchboard.broadcast_tx(HIRING)
         self.sender, self.applications = switchboard.mpsc(Worker)
         reply, self.results = switchboard.mpsc(Result)
-        self.results_due = len(numbers)
+        self.numbers = set(numbers)
         self.todo: asyncio.Queue[Job | None] = asyncio.Queue()
         for number in numbers:
             self.todo.put_nowait(Job(number, reply))
-        self.finished: dict[int, asyncio.Future[None]] = {}
+        # By worker, whether its job was done: False if the worker is lost.
+        self.outcomes: dict[int, asyncio.Future[bool]] = {}
 
     async def run(self, on_result: Callable[[Result], None]) -> None:
         """Hires, hands out jobs, and gathers until every result is there."""
@@ -109,19 +110,17 @@ class Boss:
                 group.create_task(self.hire(group)),
                 group.create_task(self.watch()),
             ]
-            done = set[int]()
-            while len(done) < self.results_due:
+            while self.numbers:
                 result = await self.results.receive()
-                self.end_job(result.worker)
-                if result.number not in done:
-                    done.add(result.number)
+                self.settle(result.worker, is_done=True)
+                if result.number in self.numbers:
+                    self.numbers.remove(result.number)
                     on_result(result)
             for helper in helpers:
                 helper.cancel()
-            for _ in self.finished:
-                self.todo.put_nowait(None)
+            self.todo.put_nowait(None)
         for handle in (self.hiring, self.applications, self.results):
-            await handle.aclose()
+            handle.close()
 
     async def hire(self, group: asyncio.TaskGroup) -> None:
         """Employs whoever applies."""
@@ -134,33 +133,33 @@ class Boss:
         try:
             async with self.switchboard.connect(worker.jobs) as jobs:
                 while job := await self.todo.get():
-                    finished = asyncio.get_running_loop().create_future()
-                    self.finished[worker.node_id] = finished
+                    outcome = asyncio.get_running_loop().create_future()
+                    self.outcomes[worker.node_id] = outcome
                     await jobs.send(job)
-                    await finished
-        except comm.BrokenError as error:
+                    if not await outcome:
+                        raise comm.PeerLost(f"worker {worker.node_id} is gone")
+                self.todo.put_nowait(None)  # There is no more for the others, either.
+        except comm.BrokenError:
             if job is not None:
-                print(
-                    f"worker {worker.node_id} is lost ({type(error).__name__}); "
-                    f"{job.number} goes to another"
-                )
+                print(f"worker {worker.node_id} is lost, {job.number} goes to another")
                 self.todo.put_nowait(job)
 
     async def watch(self) -> None:
-        """Ends the wait for a worker that will never answer."""
+        """Hears of workers that are lost, and of nodes that are new or back."""
         async for event in self.switchboard.events():
-            if isinstance(event, (LossReport, ProducerGone)):
-                self.end_job(event.node_id, comm.PeerLost(event.reason))
+            match event:
+                case LossReport() | ProducerGone():
+                    self.settle(event.node_id, is_done=False)
+                case PeerUp(resumed=False):
+                    await self.hiring.send(self.sender)
+                case _:
+                    pass
 
-    def end_job(self, node_id: int, error: Exception | None = None) -> None:
-        """Ends the wait for a worker's result, which has come, or never will."""
-        finished = self.finished.get(node_id)
-        if finished is None or finished.done():
-            return
-        if error is None:
-            finished.set_result(None)
-        else:
-            finished.set_exception(error)
+    def settle(self, node_id: int, *, is_done: bool) -> None:
+        """Ends the wait for a worker's result."""
+        outcome = self.outcomes.get(node_id)
+        if outcome is not None and not outcome.done():
+            outcome.set_result(is_done)
 
 
 async def run(
@@ -173,7 +172,8 @@ async def run(
     ):
         group.create_task(work(switchboard))
         if node_id == 0:
-            numbers = range(10**11, 10**11 + 60)
+            await switchboard.rendezvous(timeout=20)
+            numbers = range(10**11, 10**11 + 100)
             await Boss(switchboard, numbers).run(on_result)
 
 
@@ -194,8 +194,8 @@ def run_all(size: int = 3) -> None:
             print(f"worker {result.worker}: {result.number} = {factors}", flush=True)
             done[result.worker] = done.get(result.worker, 0) + 1
             if result.worker == size - 1 and done[result.worker] == 3:
+                print(f"worker {result.worker} is killed")
                 nodes[-1].kill()
-                print(f"worker {result.worker} was killed")
 
         try:
             asyncio.run(run(0, addresses, on_result))

@@ -251,7 +251,9 @@ class Cluster:
             raise producer.error
         return producer
 
-    def send_all(self, producer: Any, items: Sequence[object], receiver: Any) -> list[Any]:
+    def send_all(
+        self, producer: Any, items: Sequence[object], receiver: Any
+    ) -> list[Any]:
         """Sends items, and receives meanwhile; returns what was received."""
         received: list[Any] = []
         for item in items:

@@ -18,13 +18,35 @@ __all__ = ["left_since", "run_async", "snapshot", "tasks_left"]
 _GRACE_S = 2.0
 """A thread or process that was told to end may need a moment of the system's time."""
 
+_CANCEL_S = 10.0
+"""How long the tasks of a test that has failed may take to clean up."""
+
 
 def run_async(test: Coroutine[Any, Any, None]) -> None:
-    """Runs a test in an event loop of its own; it must not leave a task behind."""
-    with asyncio.Runner(debug=False) as runner:
-        runner.run(test)
-        left = runner.run(tasks_left())
-    assert not left, f"the test left tasks behind: {', '.join(left)}"
+    """Runs a test in an event loop of its own; it must not leave a task behind.
+
+    Unlike `asyncio.run` this ends even when a task takes no notice of being cancelled,
+    or else a test that has timed out would hang here.
+    """
+    loop = asyncio.new_event_loop()
+    try:
+        loop.run_until_complete(test)
+        left = loop.run_until_complete(tasks_left())
+        assert not left, f"the test left tasks behind: {', '.join(left)}"
+    finally:
+        loop.run_until_complete(_end())
+        loop.close()
+
+
+async def _end() -> None:
+    tasks = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in tasks:
+        task.cancel()
+    if tasks:
+        await asyncio.wait(tasks, timeout=_CANCEL_S)
+    loop = asyncio.get_running_loop()
+    await loop.shutdown_asyncgens()
+    await loop.shutdown_default_executor()
 
 
 async def tasks_left() -> list[str]:

@@ -142,6 +142,14 @@ class Proxy:
         inspect: Called with a link each time its first 4 KiB have grown, before
             the new bytes are passed on; it may stall or cut the link.
         plan: Gives the limits of each new connection.
+
+    Attributes:
+        delay_s: How much later each byte comes out than it went in.
+        bytes_per_s: How much passes in each direction of a link; None for no limit.
+        links: The connections that stand, the oldest first.
+        opened: How many connections were ever accepted.
+        connected: How many of them were ever forwarded.
+        ends: The sockets that are open.
     """
 
     def __init__(
@@ -162,6 +170,7 @@ class Proxy:
         self.bytes_per_s: float | None = None
         self.links: dict[ProxiedLink, None] = {}
         self.opened = 0
+        self.connected = 0
         self.ends: set[_End] = set()
         self._listener: Listener | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -180,9 +189,7 @@ class Proxy:
     async def aclose(self) -> None:
         """Closes, and waits until every socket is closed."""
         self.close()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*self._tasks)
         while self.ends:
             for end in self.ends:
                 end.reset()
@@ -360,6 +367,7 @@ class _End(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
         self._link.proxy.ends.add(self)
+        self._link.proxy.connected += self._direction is Direction.BACKWARD
         if self._holds:
             self._transport.pause_reading()
         if self._direction is Direction.FORWARD:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 import gc
 from typing import Any
@@ -73,7 +74,7 @@ def test_what_is_too_deep_is_refused() -> None:
     with pytest.raises(DecodeError, match=r"Node(\.next){15}…\.next: expected Node"):
         next(nodes.decoder(msgpack.packb(wire).replace(b"\x90", b"\x01"), 1))
     data = b"\x91" * 1000 + b"\x91\xc0"
-    with pytest.raises(DecodeError, match="RecursionError"):
+    with pytest.raises(DecodeError, match=r"RecursionError|lost"):
         next(nodes.decoder(data, 1))
     assert next(nodes.decoder(nodes.encode(chain(100)), 1)) == chain(100)
 
@@ -89,6 +90,29 @@ def test_a_part_that_is_gone_is_refused() -> None:
     view.release()
     assert "released" in refusal(CODEC.bind(bytes), view)
     assert "released" in refusal(ANYTHING, [view])
+
+
+class Lazy(list[int]):
+    """A list that is longer for who walks over it than it says."""
+
+    def __iter__(self) -> Iterator[int]:
+        return iter((1, 2, 3))
+
+
+class Rows(dict[str, int]):
+    """A dict that has more items than it says."""
+
+    def items(self) -> Any:
+        return [("a", 1), ("b", 2)]
+
+
+@pytest.mark.parametrize("value", [Lazy([0]), Rows(a=0), [Lazy(), Rows()]])
+def test_an_item_is_exactly_one_object(value: Any) -> None:
+    """Types that contradict themselves cannot spoil the items behind their own."""
+    payload = ANYTHING.encode(value) + ANYTHING.encode("next")
+    decoder = ANYTHING.decoder(payload, 2)
+    assert isinstance(next(decoder), list | dict)
+    assert next(decoder) == "next"
 
 
 def test_a_refused_item_does_no_harm_to_the_next() -> None:
@@ -136,7 +160,7 @@ def extensions() -> None:
     register_extension(97, Meddler, _pack_meddler, lambda data: Meddler(not data))
 
 
-@pytest.mark.parametrize("container", [list, set, lambda parts: dict.fromkeys(parts)])
+@pytest.mark.parametrize("container", [list, set, dict.fromkeys])
 def test_what_fails_only_sometimes_is_refused(container: Any) -> None:
     """If no part of a value is found to be bad, the value is."""
     told = refusal(ANYTHING, container([Fickle()]))
@@ -173,11 +197,15 @@ def test_large_items_leave_no_large_buffer(item_type: Any) -> None:
     assert own.pack != before
 
 
+class Watched(packing.Packing):
+    __slots__ = ("__weakref__",)
+
+
 def test_nothing_is_kept_alive() -> None:
     """A codec that is dropped leaves no packer behind."""
-    own = packing.Packing()
+    own = Watched()
     own.pack([{1}, {2}])
-    gone = weakref.ref(own._other)
+    gone = weakref.ref(own)
     del own
     gc.collect()
     assert gone() is None

@@ -83,7 +83,7 @@ class Colour(Enum):
     ],
 )
 def test_names_are_those_that_other_processes_give(item_type: Any, name: str) -> None:
-    """A name is made of what both ends know: no module, no address, no order of ours."""
+    """A name is made of what both ends know: no module, no address, no order."""
     assert name_of(item_type) == name
     assert str(MsgpackCodec().bind(item_type)) == f"<msgpack codec for {name}>"
 
@@ -196,6 +196,11 @@ class Lost:
 
 
 @dataclass
+class Broken:
+    what: "int |"  # type: ignore[valid-type]  # noqa: F722 - no annotation at all
+
+
+@dataclass
 class Endless(Generic[T]):
     more: Endless[list[T]] | None
 
@@ -223,11 +228,14 @@ UNCARRIABLE: list[tuple[Any, str]] = [
     (list[bytearray], f"item: values of bytearray {ADVICE}"),
     (Outer, f"Outer.inner.call: values of Callable[[], None] {ADVICE}"),
     (type[int], f"item: values of type[int] {ADVICE}"),
+    ([int], f"item: values of [<class 'int'>] {ADVICE}"),
     (5, f"item: values of 5 {ADVICE}"),
     ("Job", "item: 'Job' is a mere name here; give the type itself"),
     (list["Job"], "item: 'Job' is a mere name here; give the type itself"),  # type: ignore[name-defined]  # noqa: F821
     (Demanding, "Demanding.seed: nobody could give this InitVar again"),
-    (Lost, "Lost has an annotation that cannot be resolved: name 'Nowhere' is not"),
+    (list[int, str], "list[int, str] should have 1 type parameters"),  # type: ignore[misc]
+    (Lost, "Lost has an annotation that cannot be resolved: NameError: name 'Nowhere'"),
+    (Broken, "Broken has an annotation that cannot be resolved: SyntaxError: "),
     (LostPair, "LostPair has an annotation that cannot be resolved"),
     (Endless[int], "Endless[int]: its definition never comes to an end"),
     (same_name() | same_name(), "two types called same_name.<locals>.Same"),
@@ -257,5 +265,5 @@ def test_types_that_cannot_be_carried_are_refused(item_type: Any, text: str) -> 
     ],
 )
 def test_pickle_names_types_alike(item_type: Any, name: str) -> None:
-    """Where MessagePack could carry a type its name is the same, fingerprint and all."""
+    """What MessagePack could carry has the same name, fingerprint and all."""
     assert PickleCodec().bind(item_type).type_name == name

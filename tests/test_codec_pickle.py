@@ -65,7 +65,7 @@ BOMB = (
         (list[Job], [Job("x")]),
         (Job | None, None),
         (Union[Job, int], 1),  # noqa: UP007 - the old spelling counts, too
-        (Annotated[list[T] | None, "a note"], [Job]),
+        (Annotated[list[T] | None, "a note"], [Job]),  # type: ignore[valid-type]
         (Loud, Job),
         (Movie, {"title": "x"}),
     ],
@@ -81,11 +81,11 @@ def test_whatever_can_be_pickled_survives(item_type: Any, value: Any) -> None:
 def test_items_are_checked_on_both_sides() -> None:
     """What is no instance of the item type is neither sent nor handed out."""
     bound = PickleCodec().bind(Job)
-    with pytest.raises(EncodeError, match="^item: expected Job, got int$"):
+    with pytest.raises(EncodeError, match=r"^item: expected Job, got int$"):
         bound.encode(5)
     data = ANYTHING.encode(5) + bound.encode(Job("x"))
     decoder = bound.decoder(data, 2)
-    with pytest.raises(DecodeError, match="^item: expected Job, got int$"):
+    with pytest.raises(DecodeError, match=r"^item: expected Job, got int$"):
         next(decoder)
     assert next(decoder) == Job("x")
 

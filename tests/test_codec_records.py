@@ -29,6 +29,7 @@ import msgspec
 import pytest
 
 from comm.codec import MsgpackCodec
+from comm.mpsc import Sender
 
 
 CODEC = MsgpackCodec()
@@ -90,7 +91,7 @@ class Mixed:
     _: KW_ONLY
     second: int = 2
     constant: ClassVar[int] = 3
-    third: Final[int] = 3  # noqa: RUF009 - a final default
+    third: Final[int] = 3
 
 
 @dataclass
@@ -143,6 +144,22 @@ class Crate(Box[U], Generic[T, U]):
 @dataclass
 class IntBox(Box[int]):
     pass
+
+
+def later() -> Any:
+    """What `class Later[Q]` of later Pythons makes: no module knows the parameter."""
+    Q = TypeVar("Q")
+
+    @dataclass
+    class Later(Generic[Q]):
+        __type_params__ = (Q,)  # type: ignore[misc]
+
+        content: Q
+
+    return Later
+
+
+LATER = later()
 
 
 class Movie(TypedDict):
@@ -244,8 +261,10 @@ TRIPS: list[tuple[Any, list[Any]]] = [
     (Box[int], [Box(1, [2])]),
     (Box[Box[str]], [Box(Box("x"))]),
     (Box, [Box({"any": 1})]),
+    (Box[Annotated[int, []]], [Box(1)]),
     (Crate[str, int], [Crate(1, [2], "x")]),
     (IntBox, [IntBox(1, [2])]),
+    (LATER[int], [LATER(1)]),
     (Movie, [{"title": "x"}, {"title": "x", "year": 1}]),
     (Partial, [{"title": "x", "point": Point(1)}, {"title": "x"}]),
     (Shelf[int], [{"top": 1}]),
@@ -258,9 +277,10 @@ TRIPS: list[tuple[Any, list[Any]]] = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("item_type", "values"), TRIPS, ids=lambda each: str(each)[:40]
-)
+IDS = [f"{number} {item_type}"[:50] for number, (item_type, _) in enumerate(TRIPS)]
+
+
+@pytest.mark.parametrize(("item_type", "values"), TRIPS, ids=IDS)
 def test_records_survive(item_type: Any, values: list[Any]) -> None:
     """Values of the type arrive unchanged, and as the very types that they were."""
     for value in values:
@@ -268,6 +288,26 @@ def test_records_survive(item_type: Any, values: list[Any]) -> None:
         assert arrived == value
         assert type(arrived) is type(value)
         assert str(arrived) == str(value) or isinstance(value, set | frozenset)
+
+
+@dataclass
+class Request:
+    question: str
+    answers: Sender[int]
+    others: dict[Sender[str], set[Sender[Any]]] = field(default_factory=dict)
+    extra: Any = None
+
+
+def test_senders_survive_wherever_they_stand() -> None:
+    """The value that names a channel travels inside users' types like any other."""
+    sender: Sender[Any] = Sender("c", 1, b"i" * 16, b"c" * 16, "msgpack", "int")
+    value = Request("?", sender, {sender: {sender}}, [sender, {sender: (sender,)}])
+    arrived = trip(Request, value)
+    assert arrived == Request(
+        "?", sender, {sender: {sender}}, [sender, {sender: [sender]}]
+    )
+    assert trip(Sender, sender) == sender
+    assert CODEC.bind(Sender[int]).type_name == "Sender"
 
 
 def test_a_value_of_everything_survives() -> None:

@@ -136,8 +136,10 @@ REFUSED: list[tuple[Any, Any, str]] = [
     (
         Job,
         SAME_NAME(),
-        f"item: expected Job of module {__name__}, got Job of module "
-        f"{SAME_NAME.__module__}",
+        (
+            f"item: expected Job of module {__name__}, got Job of module "
+            f"{SAME_NAME.__module__}"
+        ),
     ),
     (int, "x", "item: expected int, got str"),
     (int, True, "item: expected int, got bool"),
@@ -198,26 +200,34 @@ REFUSED: list[tuple[Any, Any, str]] = [
     (
         object,
         print,
-        "item: builtin_function_or_method cannot be encoded; send its data instead, "
-        "or teach both ends with `comm.codec.register_extension`",
+        (
+            "item: builtin_function_or_method cannot be encoded; send its data "
+            "instead, or teach both ends with `comm.codec.register_extension`"
+        ),
     ),
     (
         object,
         [1, {"job": (Job("x"),)}],
-        "item[1]['job'][0]: Job only travels where its type is announced: give the "
-        "channel, or the field that holds it, the item type Job",
+        (
+            "item[1]['job'][0]: Job only travels where its type is announced: give the "
+            "channel, or the field that holds it, the item type Job"
+        ),
     ),
     (
         object,
         {frozenset({Colour.RED}): 1},
-        "item key [frozenset]{}: Colour only travels where its type is announced: "
-        "give the channel, or the field that holds it, the item type Colour",
+        (
+            "item key [frozenset]{}: Colour only travels where its type is announced: "
+            "give the channel, or the field that holds it, the item type Colour"
+        ),
     ),
     (
         object,
         Struct("x"),
-        "item: Struct only travels where its type is announced: give the channel, or "
-        "the field that holds it, the item type Struct",
+        (
+            "item: Struct only travels where its type is announced: give the channel, "
+            "or the field that holds it, the item type Struct"
+        ),
     ),
     (
         Job,
@@ -232,8 +242,10 @@ REFUSED: list[tuple[Any, Any, str]] = [
     (
         object,
         {"\ud800": 1},
-        "item key ['\\ud800']: str with half a surrogate pair, which UTF-8 cannot "
-        "carry",
+        (
+            "item key ['\\ud800']: str with half a surrogate pair, which UTF-8 cannot "
+            "carry"
+        ),
     ),
 ]
 
@@ -297,7 +309,10 @@ UNREADABLE: list[tuple[Any, Any, str]] = [
     (
         dict[Unhashable, int],
         [[[1], 1]],
-        "item: dict[Unhashable, int] cannot have its keys: unhashable type: 'Unhashable'",
+        (
+            "item: dict[Unhashable, int] cannot have its keys: unhashable type: "
+            "'Unhashable'"
+        ),
     ),
     (int | str, 1.5, "item: expected int | str, got float"),
     (Task | list[int], 1, "item: expected Task | list[int], got int"),
@@ -331,12 +346,18 @@ UNREADABLE: list[tuple[Any, Any, str]] = [
     (
         object,
         b"\xd4\x7d\x00",
-        "item: cannot be decoded: ValueError: extension 125 is unknown here; register it on both ends",
+        (
+            "item: cannot be decoded: ValueError: extension 125 is unknown here; "
+            "register it on both ends"
+        ),
     ),
     (
         object,
         b"\xa1\xff",
-        "item: cannot be decoded: UnicodeDecodeError: 'utf-8' codec can't decode byte 0xff in position 0: invalid start byte",
+        (
+            "item: cannot be decoded: UnicodeDecodeError: 'utf-8' codec can't decode "
+            "byte 0xff in position 0: invalid start byte"
+        ),
     ),
 ]
 

@@ -173,7 +173,7 @@ def test_it_is_a_command() -> None:
         ("async def answer(self): os._exit(3)", "its process ended (status 3)"),
         (
             "async def answer(self): raise ValueError('broken on purpose')",
-            "NodeError: node 1: answer: ValueError: broken on purpose",
+            ": answer: ValueError: broken on purpose",
         ),
         (
             "async def drain(self, timeout_s): return 'an item for node 1'",

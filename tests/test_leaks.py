@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import socket
 import subprocess
@@ -77,6 +78,25 @@ def test_a_task_is_found() -> None:
     tasks: list[asyncio.Task[None]] = []
     with pytest.raises(AssertionError, match="forgotten"):
         leaks.run_async(forget())
+
+
+def test_a_stubborn_task_does_not_hang(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A test that fails, fails, even if a task of it cannot be cancelled."""
+    monkeypatch.setattr(leaks, "_CANCEL_S", 0.0)
+
+    async def refuse() -> None:
+        while True:
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.Event().wait()
+
+    async def fail() -> None:
+        task = asyncio.create_task(refuse())
+        task._log_destroy_pending = False  # type: ignore[attr-defined]  # as meant
+        await asyncio.sleep(0)
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        leaks.run_async(fail())
 
 
 async def test_an_asynchronous_test_runs_in_a_loop() -> None:

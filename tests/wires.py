@@ -10,7 +10,7 @@ node listens by itself.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Callable, Collection
 from contextlib import AbstractAsyncContextManager, suppress
 import errno
 import itertools
@@ -26,7 +26,7 @@ from comm import Address, Config, Switchboard
 from comm.net.memory import MemoryNetwork
 from comm.net.network import Listener, Network, ProtocolFactory, SocketNetwork
 from comm.protocol import Connection, Hello, Kind
-from tests.cluster import FAST, Cluster, ClusterFactory, run_cluster
+from tests.cluster import FAST, Cluster, ClusterFactory, eventually, run_cluster
 from tests.proxy import ProxiedLink, Proxy
 
 
@@ -195,7 +195,7 @@ class SocketWire(ProxyWire):
     def __init__(self, transport: str, nodes: int) -> None:
         self.transport = transport
         self._folder = Path(tempfile.mkdtemp(prefix="comm-"))
-        self._listeners: dict[int, asyncio.Server] = {}
+        self._listeners: dict[int, tuple[asyncio.Server, _Serving]] = {}
         addresses = [
             (self._address(f"{i}"), self._address(f"{i}b")) for i in range(nodes)
         ]
@@ -212,18 +212,52 @@ class SocketWire(ProxyWire):
 
     async def attach(self, board: Switchboard) -> None:
         back = self.proxy(board.node_id).back
-        handler = _handing_over_to(board)
+        serving = _Serving(board)
         if back.is_unix:
-            listener = await asyncio.start_unix_server(handler, back.path)
+            listener = await asyncio.start_unix_server(serving.handle, back.path)
         else:
-            listener = await asyncio.start_server(handler, back.host, back.port)
-        self._listeners[board.node_id] = listener
+            listener = await asyncio.start_server(serving.handle, back.host, back.port)
+        self._listeners[board.node_id] = listener, serving
         await super().attach(board)
 
     async def detach(self, node_id: int) -> None:
-        await super().detach(node_id)
-        if listener := self._listeners.pop(node_id, None):
+        proxy = self.proxy(node_id)
+        await proxy.aclose()
+        if node_id in self._listeners:
+            listener, serving = self._listeners.pop(node_id)
+            # What is still in the listener's backlog would be left to the collector.
+            await eventually(lambda: serving.begun == proxy.connected)
+            await eventually(lambda: not serving.now)
             listener.close()
+            proxy.connected = 0
+
+
+class _Serving:
+    """Hands the connections of a caller's own listener over to a switchboard.
+
+    Attributes:
+        begun: How many connections were accepted.
+        now: How many of them have not ended.
+    """
+
+    def __init__(self, board: Switchboard) -> None:
+        self.begun = 0
+        self.now = 0
+        self._board = board
+
+    async def handle(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        """Serves one connection until it is closed."""
+        self.begun += 1
+        self.now += 1
+        try:
+            await self._board.handle_connection(reader, writer)
+        finally:
+            writer.close()
+            with suppress(OSError):
+                await writer.wait_closed()
+            self.now -= 1
 
 
 class MemoryWire(ProxyWire):
@@ -257,20 +291,6 @@ class _ListeningElsewhere:
     async def listen(self, address: Address, factory: ProtocolFactory) -> Listener:
         del address
         return await self._network.listen(self._back, factory)
-
-
-def _handing_over_to(
-    board: Switchboard,
-) -> Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]:
-    async def handle(
-        reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-    ) -> None:
-        try:
-            await board.handle_connection(reader, writer)
-        except comm.ClosedError:
-            writer.transport.abort()
-
-    return handle
 
 
 class _Factory:

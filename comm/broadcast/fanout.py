@@ -193,8 +193,13 @@ class FanoutMember:
         """Refuses further producers; the channel ends when those attached have."""
         self._fanout.receiver.seal()
 
-    def close(self) -> None:
-        """Takes nothing more; the other members go on."""
+    def close(self, unused: int = 0) -> None:
+        """Takes nothing more; the other members go on.
+
+        Args:
+            unused: Nothing to a fan-out, in which others may have been given them.
+        """
+        del unused
         if not self.is_closed:
             self.is_closed = True
             self._fanout.remove(self)

@@ -140,10 +140,10 @@ class BroadcastSenderCore:
 
     def request_flush(self) -> None:
         """Asks for `Delivered` as soon as no accepted item is under way any more."""
-        self._flushing = True
         for leg in self._legs.values():
             if leg is not None and leg.error is None:
                 leg.request_flush()
+        self._flushing = True
         self._settle()
 
     def take_loss(self) -> Error | None:
@@ -235,7 +235,8 @@ class BroadcastSenderCore:
             self._fabric.emit(Writable(self.id))
 
     def _settle(self) -> None:
-        if self._flushing and self.is_delivered:
+        legs = self._legs.values()
+        if self._flushing and not any(leg and leg.is_flushing for leg in legs):
             self._flushing = False
             self._fabric.emit(Delivered(self.id))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 import hashlib
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, overload
 
 from comm.errors import UsageError
 
@@ -31,8 +31,22 @@ class Token(Generic[T]):
     item_type: Any = object
     loopback: bool = False
 
+    @overload
     def __init__(
-        self, name: str, item_type: type[T] | Any = object, *, loopback: bool = False
+        self, name: str, item_type: type[T], *, loopback: bool = False
+    ) -> None: ...
+
+    @overload
+    def __init__(
+        self: Token[Any],
+        name: str,
+        item_type: object = object,
+        *,
+        loopback: bool = False,
+    ) -> None: ...
+
+    def __init__(
+        self, name: str, item_type: object = object, *, loopback: bool = False
     ) -> None:
         if not name or not isinstance(name, str):
             raise UsageError(f"a token needs a name, not {name!r}")

@@ -78,14 +78,11 @@ def bind_msgpack(codec: str, item_type: Hint) -> BoundCodec[Any]:
     """
     packing = Packing()
 
-    def pack(value: Value) -> bytes:
-        return packing.pack(value)
-
     def find(item: Value) -> None:
-        compile_form(item_type, pack, prober(pack)).to_wire(item)
+        compile_form(item_type, packing.apart, prober(packing.apart)).to_wire(item)
 
-    form = compile_form(item_type, pack)
-    refuse = _refuser(packing, form, find)
+    form = compile_form(item_type, packing.apart)
+    refuse = _refuser(form, find)
     make = _encode_bytes if form.cls is bytes else _encode_values
     reading = Reading(_source(form), form.from_wire, form.root)
     return BoundCodec(codec, form.layout, make(packing, form, refuse), reading)
@@ -102,25 +99,35 @@ def _source(form: Form) -> Source:
 
 
 def _encode_values(packing: Packing, form: Form, refuse: _Refuse) -> _Encode:
-    exact, to_wire = form.exact, form.to_wire
+    exact, to_wire, apart = form.exact, form.to_wire, packing.apart
 
     def encode_anything(item: Value) -> bytes:
+        pack = packing.pack
+        packing.pack = apart
         try:
-            data = packing.pack(item)
+            data = pack(item)
         # Packing runs code of the application, which may raise anything.
         except Exception as error:
+            pack = packing.trim()
             raise refuse(item, error) from error
+        finally:
+            packing.pack = pack
         if len(data) > BUFFER_BYTES_MAX:
             packing.trim()
         return data
 
     def encode(item: Value) -> bytes:
+        pack = packing.pack
+        packing.pack = apart
         try:
-            data = packing.pack(item if class_of(item) is exact else to_wire(item))
+            data = pack(item if class_of(item) is exact else to_wire(item))
         except Mismatch as mismatch:
             raise EncodeError(mismatch.text(form.root)) from None
         except Exception as error:
+            pack = packing.trim()
             raise refuse(item, error) from error
+        finally:
+            packing.pack = pack
         if len(data) > BUFFER_BYTES_MAX:
             packing.trim()
         return data
@@ -150,17 +157,15 @@ def encode_binary(packing: Packing, data: bytes) -> bytes:
     return b"\xc6" + len(data).to_bytes(4, "big") + data
 
 
-def _refuser(packing: Packing, form: Form, find: Callable[[Any], None]) -> _Refuse:
+def _refuser(form: Form, find: Callable[[Any], None]) -> _Refuse:
     """Returns what makes an error out of that of the packer.
 
     Args:
-        packing: The packer, whose buffer may have become large in vain.
         form: The form of the items.
         find: Raises `Mismatch` for the part of an item that is to blame.
     """
 
     def refuse(item: Value, error: Exception) -> EncodeError:
-        packing.trim()
         try:
             find(item)
         except Mismatch as mismatch:

@@ -140,8 +140,14 @@ class _Compiler:
     def _union(self, hint: Hint) -> Form:
         return union([self.compile(each) for each in get_args(hint)])
 
+    def _parts(self, hint: Hint, count: int) -> list[Form]:
+        arguments = get_args(hint) or (Any,) * count
+        if len(arguments) != count:
+            raise Mismatch(f"{describe(hint)} should have {count} type parameters")
+        return [self.compile(each) for each in arguments]
+
     def _sequence(self, hint: Hint) -> Form:
-        (item,) = map(self.compile, get_args(hint) or (Any,))
+        (item,) = self._parts(hint, 1)
         origin = class_behind(hint)
         if origin is list:
             return array(list, item, name="list", takes=list)
@@ -149,7 +155,7 @@ class _Compiler:
 
     def _set(self, hint: Hint) -> Form:
         cls = class_behind(hint)
-        (item,) = map(self.compile, get_args(hint) or (Any,))
+        (item,) = self._parts(hint, 1)
         if item.is_anything:
             return leaf(cls, self._probe)
         return array(cls, item, name=cls.__name__, takes=cls, order=self._pack)
@@ -162,7 +168,7 @@ class _Compiler:
         return array(tuple, self.compile(arguments[0]), name="tuple", takes=tuple)
 
     def _mapping(self, hint: Hint) -> Form:
-        key, value = map(self.compile, get_args(hint) or (Any, Any))
+        key, value = self._parts(hint, 2)
         origin = class_behind(hint)
         takes = dict if origin is dict else Mapping
         return mapping(key, value, name=origin.__name__, takes=takes)

@@ -187,8 +187,8 @@ def _pair(wire: Wire) -> Wire:
 
 def _convert_pairs(
     pairs: Iterable[Any], convert_key: Convert, convert_value: Convert
-) -> list[tuple[Any, Any]]:
-    converted: list[tuple[Any, Any]] = []
+) -> list[list[Any]]:
+    converted: list[list[Any]] = []
     key: Value = None
     step = ""
     try:
@@ -196,7 +196,7 @@ def _convert_pairs(
             step = " key "
             new_key = convert_key(key)
             step = ""
-            converted.append((new_key, convert_value(value)))
+            converted.append([new_key, convert_value(value)])
     except Mismatch as mismatch:
         mismatch.at(step + segment(key))
         raise

@@ -21,7 +21,7 @@ from typing import (
     get_type_hints,
 )
 
-from comm.codec.forms import Mismatch
+from comm.codec.forms import Mismatch, told
 from comm.codec.words import Hint, is_a
 
 
@@ -109,18 +109,20 @@ def field_hints(hint: Hint) -> dict[str, Any]:
 
 
 def _resolve(cls: Hint) -> dict[str, Any]:
+    # A class that was made inside a function can at least name itself, and one that
+    # says `class Box[T]` its parameters, which some Pythons overlook.
+    parameters = getattr(cls, "__type_params__", ())
+    local_names = {each.__name__: each for each in (cls, *parameters)}
     try:
-        return get_type_hints(cls, include_extras=True)
-    except NameError:
-        pass
-    try:
-        # A class that was made inside a function can at least name itself.
-        local_names = {cls.__name__: cls}
-        return get_type_hints(cls, localns=local_names, include_extras=True)
-    except NameError as error:
+        try:
+            return get_type_hints(cls, include_extras=True)
+        except NameError:
+            return get_type_hints(cls, localns=local_names, include_extras=True)
+    # An annotation is code, which may raise anything.
+    except Exception as error:  # noqa: BLE001
         raise Mismatch(
-            f"{cls.__qualname__} has an annotation that cannot be resolved: {error}; "
-            "define what it names at the top level of the module"
+            f"{cls.__qualname__} has an annotation that cannot be resolved: "
+            f"{told(error)}; define what it names at the top level of the module"
         ) from None
 
 

@@ -35,15 +35,12 @@ __all__ = [
 
 _msgpack: Any = msgpack
 
-_ext_type: Callable[[int, bytes], Wire] = type(_msgpack.unpackb(b"\xd4\x00\x00"))
+_ext_type: Callable[[int, bytes], Wire] = class_of(_msgpack.unpackb(b"\xd4\0\0"))
 """The class that the compiled packer knows: if the package was loaded a second time,
 as some tools do, `msgpack.ExtType` is another one."""
 
 DEPTH_MAX = 32
 """How many sets may stand inside one another: decoding each takes some stack."""
-
-_BUFFER_BYTES = 4096
-"""A packer's buffer at first: there may be thousands of packers."""
 
 BUFFER_BYTES_MAX = 1 << 20
 """The largest item after which a packer's buffer, which only grows, is kept."""
@@ -90,63 +87,87 @@ class Unpacker(Protocol):
 
 
 class Packing:
-    """A packer that can be used from within itself.
+    """The packers of one item codec.
 
-    A packer collects one object at a time, and what it does not know it hands to
-    Python code: the elements of a set are packed there, and code of the application
-    may run. All of it finds another packer in `pack` than the one that is busy.
+    A packer collects one object at a time, and hands what it does not know to Python
+    code, which may well want to pack something itself. So whoever uses `pack` puts
+    `apart` in its place for as long as it is busy.
 
     Attributes:
-        pack: Returns a value as one MessagePack object. Look it up for each value.
+        pack: Returns a value as one MessagePack object, reusing a buffer.
     """
 
-    __slots__ = ("_depth", "_packers", "pack")
+    __slots__ = ("_idle", "pack")
 
     def __init__(self) -> None:
-        self._depth = 0
-        self._packers: list[Packer] = []
-        self.pack: Callable[[object], bytes] = self._packer(0).pack
+        # By how many sets stand around what they pack.
+        self._idle: list[list[Packer]] = [[] for _ in range(DEPTH_MAX + 1)]
+        self.pack = self._borrow(0).pack
 
-    def _packer(self, depth: int) -> Packer:
-        if depth == len(self._packers):
-            new: Packer = _msgpack.Packer(default=self._other, buf_size=_BUFFER_BYTES)
-            self._packers.append(new)
-        return self._packers[depth]
+    def trim(self) -> Callable[[object], bytes]:
+        """Lets the buffers go, which may have become large; returns the new `pack`."""
+        for packers in self._idle:
+            packers.clear()
+        self.pack = self._borrow(0).pack
+        return self.pack
 
-    def trim(self) -> None:
-        """Lets the buffers go, which a large item has made large."""
-        if not self._depth:
-            self._packers = []
-            self.pack = self._packer(0).pack
-
-    def _other(self, value: Value) -> Wire:
-        if self._depth == DEPTH_MAX:
-            raise ValueError(f"sets are nested more than {DEPTH_MAX} deep")
-        busy = self.pack
-        self._depth += 1
+    def apart(self, value: object) -> bytes:
+        """Returns a value as one MessagePack object, whatever packer is busy."""
+        packer = self._borrow(0)
         try:
-            self.pack = self._packer(self._depth).pack
-            return self._extend(value)
+            return packer.pack(value)
         finally:
-            self._depth -= 1
-            self.pack = busy
+            self._idle[0].append(packer)
 
-    def _extend(self, value: Value) -> Wire:
-        kind = arrives_as(class_of(value))
+    def _borrow(self, depth: int) -> Packer:
+        idle = self._idle[depth]
+        if idle:
+            return idle.pop()
+        # Strict about types, it hands over instances of subclasses as well: if length
+        # and iteration of one contradict each other, the items behind would be lost.
+        new: Packer = _msgpack.Packer(
+            default=partial(self._convert, depth), strict_types=True
+        )
+        return new
+
+    def _convert(self, depth: int, value: Value) -> Wire:
+        """Turns what a packer does not know into something that it does."""
+        cls = class_of(value)
+        if cls is tuple:
+            return list(value)
+        kind = arrives_as(cls)
         if kind is None:
             raise NoFormError
+        if kind in _PLAIN and (kind is not int or value.bit_length() < 64):
+            return _PLAIN[kind](value)
         extension = extension_of(kind)
         if extension is not None:
             return _ext_type(extension.code, extension.pack(value))
         code = CODE_SET if kind is set else CODE_FROZENSET
-        return _ext_type(code, self._pack_elements(value))
+        return _ext_type(code, self._pack_elements(value, depth + 1))
 
-    def _pack_elements(self, elements: Value) -> bytes:
-        # In the order of their bytes, so that equal sets give equal bytes, whatever
-        # the hash seed of the process.
-        packer = self._packer(self._depth)
-        header = packer.pack_array_header(len(elements))
-        return header + b"".join(sorted(map(packer.pack, elements)))
+    def _pack_elements(self, elements: Value, depth: int) -> bytes:
+        if depth > DEPTH_MAX:
+            raise ValueError(f"sets are nested more than {DEPTH_MAX} deep")
+        packer = self._borrow(depth)
+        try:
+            # In the order of their bytes, so that equal sets give equal bytes, whatever
+            # the hash seed of the process.
+            packed = sorted(map(packer.pack, elements))
+            return packer.pack_array_header(len(packed)) + b"".join(packed)
+        finally:
+            self._idle[depth].append(packer)
+
+
+_PLAIN: dict[type, Callable[[Any], Wire]] = {
+    int: int.__int__,
+    float: float.__float__,
+    str: str.__str__,
+    bytes: bytes,
+    list: list,
+    dict: dict,
+}
+"""What makes the plain value out of an instance of a subclass."""
 
 
 def _ext_hook(depth: int) -> Callable[[int, bytes], Any]:

@@ -63,7 +63,7 @@ def record(cls: type, name: str, fields: Mapping[str, Form], build: _Build) -> F
             raise expected(name, value, cls)
         values = fetch(value)
         if is_plain and tuple(map(class_of, values)) == exact:
-            return values
+            return list(values)
         return convert_each(values, to_wires, steps)
 
     def from_wire(wire: Wire) -> Value:

@@ -18,7 +18,7 @@ from comm.demo.common import CONFIG
 
 __all__ = ["NodeError", "Process"]
 
-_TAIL_LINES = 120
+_TAIL_LINES = 40
 _EXIT_TIMEOUT_S = CONFIG.close_timeout_s + 5.0
 
 

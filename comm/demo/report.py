@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import suppress
-import io
 import time
 from typing import TextIO
 
@@ -24,9 +23,10 @@ class Report:
     """
 
     def __init__(self, out: TextIO) -> None:
-        if isinstance(out, io.TextIOWrapper):
-            # A log file or pipe in another encoding must not end the demo.
-            out.reconfigure(errors="replace")
+        # What a pipe's encoding cannot take must not end the demo.
+        reconfigure = getattr(out, "reconfigure", None)
+        if reconfigure is not None:
+            reconfigure(errors="replace")
         self._out = out
         self._good, self._bad = ("✓", "✗") if _takes_marks(out) else ("ok", "FAILED")
         self._step = 0

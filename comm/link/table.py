@@ -27,9 +27,9 @@ class Links:
         self._links: dict[LinkId, Link] = {}
 
     @property
-    def half_open(self) -> int:
-        """How many accepted connections have not been admitted."""
-        return sum(link.is_half_open for link in self._links.values())
+    def half_open(self) -> tuple[Link, ...]:
+        """The accepted connections that have not been admitted, the oldest first."""
+        return tuple(link for link in self._links.values() if link.is_half_open)
 
     def get(self, link_id: LinkId) -> Link | None:
         """Returns a link, or None if it was forgotten."""
@@ -46,14 +46,7 @@ class Links:
         return link
 
     def accept(self) -> Link:
-        """Takes a connection that somebody made to this node.
-
-        Where too many are half open already, the oldest of them makes room: an
-        honest one is through its handshake long before.
-        """
-        half_open = [link for link in self._links.values() if link.is_half_open]
-        if len(half_open) >= self._fabric.config.half_open_max:
-            self.abort(half_open[0])
+        """Takes a connection that somebody made to this node."""
         return self._add(None, Purpose.SESSION)
 
     def forget(self, link: Link) -> None:

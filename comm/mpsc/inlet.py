@@ -168,8 +168,10 @@ class Inlet:
         Raises:
             ProtocolError: If there are none, or they exceed the credit granted.
         """
-        if not count or not payload or self._parts or self.is_ended:
-            raise ProtocolError("DATA without items, in a large item, or past the end")
+        if self._parts or self.is_ended:
+            raise ProtocolError("DATA inside a large item, or past the end")
+        if not 0 < count <= len(payload):
+            raise ProtocolError(f"DATA with {count} items in {len(payload)} bytes")
         self._spend(len(payload))
         self._append(payload, count, frame)
 

@@ -7,7 +7,6 @@ from typing import Protocol
 
 from comm.effects import Delivered, Failed, Opened, Writable
 from comm.errors import (
-    BrokenError,
     ClosedError,
     Error,
     MessageTooLarge,
@@ -67,7 +66,7 @@ class ProducerCore:
         "_carrier",
         "_fabric",
         "_finish_cut",
-        "_flushing",
+        "_flush_until",
         "_limit",
         "_owner",
         "_queue",
@@ -112,7 +111,8 @@ class ProducerCore:
         self._reset: str | None = None
         self._scheduled = True
         self._blocked = False
-        self._flushing = False
+        # How many items a flush waits for; None if there is none.
+        self._flush_until: int | None = None
         carrier.schedule(self)
 
     @property
@@ -142,6 +142,11 @@ class ProducerCore:
             self.accepted == self.delivered + self.lost
             and self.state is not ProducerState.FINISHING
         )
+
+    @property
+    def is_flushing(self) -> bool:
+        """Whether `Delivered` is still to come."""
+        return self._flush_until is not None
 
     @property
     def message_bytes_max(self) -> int:
@@ -182,7 +187,7 @@ class ProducerCore:
         """
         if self.error is not None:
             raise self.error
-        self._flushing = True
+        self._flush_until = self.accepted
         if not self._settle():
             self._carrier.ask()
 
@@ -262,8 +267,7 @@ class ProducerCore:
             self._move(ProducerEvent.DRAINED)
             if kind == Kind.RESET:
                 self._carrier.forget_producer(self.stream)
-        if self._flushing:
-            self._settle()
+        self._settle()
 
     def handle_stop(self, reason: int, body: EndBody) -> None:
         """The receiver's side takes nothing more; `taken` items were taken.
@@ -290,7 +294,7 @@ class ProducerCore:
             raise ProtocolError(f"DONE for a producer that is {self.state.value}")
         self._move(ProducerEvent.TAKEN)
 
-    def handle_lost(self, error: BrokenError) -> None:
+    def handle_lost(self, error: Error) -> None:
         """The session is lost; what was not acknowledged is too."""
         if ProducerEvent.LOST in PRODUCER_TRANSITIONS[self.state]:
             self._fail(ProducerEvent.LOST, error)
@@ -327,6 +331,14 @@ class ProducerCore:
         assert self._scheduled or not waiting
 
     @property
+    def _is_flushed(self) -> bool:
+        settled = self.delivered + self.lost
+        return (
+            settled >= (self._flush_until or 0)
+            and self.state is not ProducerState.FINISHING
+        )
+
+    @property
     def _where(self) -> str:
         return f"node {self.node_id}, channel {channel_name(self.target.channel)}"
 
@@ -347,16 +359,16 @@ class ProducerCore:
             self._owner.leg_changed(self)
 
     def _settle(self) -> bool:
-        if self._flushing and self.is_delivered:
-            self._flushing = False
+        if self.is_flushing and self._is_flushed:
+            self._flush_until = None
             self._notify(Delivered(self.id))
-        return not self._flushing
+        return not self.is_flushing
 
     def _fail(self, event: ProducerEvent, error: Error) -> None:
         self._move(event)
         self._queue.clear()
         self._reset = None
-        self._flushing = False
+        self._flush_until = None
         self._blocked = False
         count = self.accepted - self.delivered - self.lost
         self._report_loss(self.delivered, count, str(error))

@@ -51,6 +51,7 @@ class ReceiverCore:
         "_finished",
         "_home",
         "_inlets",
+        "_last",
         "_lost",
         "_max_producers",
         "_orphans",
@@ -90,6 +91,8 @@ class ReceiverCore:
         # The last inlet of each node that was lost and has items left.
         self._orphans: dict[int, Inlet] = {}
         self._starved = False
+        # Whose batch was taken last.
+        self._last: Inlet | None = None
         self._attached = 0
         self._finished = 0
         self._lost = 0
@@ -143,6 +146,7 @@ class ReceiverCore:
             inlet.is_queued = False
             if inlet.is_takeable:
                 batch = inlet.take()
+                self._last = inlet
                 self._settle(inlet)
                 return batch
             if inlet.error is not None and not inlet.has_entries:
@@ -159,12 +163,20 @@ class ReceiverCore:
         self._sealed = True
         self._wake_at_end()
 
-    def close(self) -> None:
+    def close(self, unused: int = 0) -> None:
         """Takes nothing more; what was not taken is discarded, and the producers
-        are told so that they report it as lost."""
+        are told so that they report it as lost.
+
+        Args:
+            unused: How many items at the end of the last batch the application was
+                not given. A producer that had finished before has forgotten them.
+        """
         if self.is_closed:
             return
         self.is_closed = True
+        if self._last is not None and self._last.id in self._inlets:
+            self._last.taken -= unused
+            self._discarded += unused
         for inlet in self._inlets.values():
             self._discarded += inlet.buffered
             self._account(inlet)
@@ -172,6 +184,7 @@ class ReceiverCore:
             inlet.owner = None
         self._inlets.clear()
         self._ready.clear()
+        self._last = None
         self._home.receiver_closed(self)
 
     def attach(self, inlet: Inlet) -> Reason:
@@ -218,6 +231,10 @@ class ReceiverCore:
             self._tell_gone(inlet)
         if inlet.has_entries:
             self._orphans[inlet.node_id] = inlet
+        elif inlet.is_queued:
+            # What it had to give was discarded; it may have an error to tell instead.
+            inlet.is_queued = False
+            self._ready.remove(inlet)
         self.inlet_changed(inlet)
 
     def inlet_discarded(self, inlet: Inlet, count: int) -> None:

@@ -250,27 +250,33 @@ class Driver:
 
     def connected(self, link: LinkId) -> None:
         """A connection that was asked for stands."""
-        self._tell(self.core.handle_connected, link, self.now())
+        if not self.is_over:
+            self._tell(self.core.handle_connected, link, self.now())
 
     def connect_failed(self, link: LinkId, reason: str) -> None:
         """A connection that was asked for did not come to stand."""
-        self._tell(self.core.handle_connect_failed, link, reason, self.now())
+        if not self.is_over:
+            self._tell(self.core.handle_connect_failed, link, reason, self.now())
 
     def received(self, link: LinkId, data: bytes) -> None:
         """Bytes have arrived."""
-        self._tell(self.core.handle_data, link, data, self.now())
+        if not self.is_over:
+            self._tell(self.core.handle_data, link, data, self.now())
 
     def write_blocked(self, link: LinkId) -> None:
         """The connection takes no more bytes for now."""
-        self.core.handle_write_blocked(link)
+        if not self.is_over:
+            self.core.handle_write_blocked(link)
 
     def write_resumed(self, link: LinkId) -> None:
         """The connection takes bytes again."""
-        self._tell(self.core.handle_write_resumed, link)
+        if not self.is_over:
+            self._tell(self.core.handle_write_resumed, link)
 
     def closed(self, link: LinkId, reason: str) -> None:
         """The connection is gone, or will be in a moment."""
-        self._tell(self.core.handle_closed, link, self.now(), reason)
+        if not self.is_over:
+            self._tell(self.core.handle_closed, link, self.now(), reason)
 
     def forget_link(self, link: LinkId) -> None:
         """The connection is gone, or belongs to the application."""
@@ -278,8 +284,6 @@ class Driver:
         self.progress.wake_all()
 
     def _tell(self, fact: Callable[..., None], *args: Any) -> None:
-        if self.is_over:
-            return
         try:
             fact(*args)
         except Exception as error:  # noqa: BLE001 - whatever it is, nobody may hang

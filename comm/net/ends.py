@@ -124,9 +124,11 @@ class SendingEnd(Generic[T_contra]):
 
         Raises:
             TimeoutError: If it is not delivered in time; it may still be, later.
-            BrokenError: If some of it was lost.
-            ClosedError: If the switchboard was closed first.
+            BrokenError: If the other side has ended the channel, or some was lost.
+            ClosedError: If some was given up by `abort`, or the switchboard was
+                closed first.
         """
+        self._port.driver.require_loop()
         limit = asyncio.timeout(timeout)
         try:
             async with limit:
@@ -139,7 +141,7 @@ class SendingEnd(Generic[T_contra]):
                 f"{_name(statistics)}: {statistics.queued_items} items were not "
                 f"delivered within {timeout} s; they are still under way"
             ) from None
-        self._port.require_whole()
+        self._port.raise_end()
         self._port.raise_loss()
 
     def close(self) -> None:

@@ -10,7 +10,7 @@ import asyncio
 from typing import TYPE_CHECKING, Protocol
 
 from comm.effects import LinkId
-from comm.net.network import describe
+from comm.net.network import cut, describe
 
 
 if TYPE_CHECKING:
@@ -121,7 +121,8 @@ class SocketLink(asyncio.Protocol):
     def write(self, buffers: list[bytes]) -> None:
         """Writes the buffers, in order."""
         assert self._transport is not None
-        self._transport.writelines(buffers)
+        if not self._transport.is_closing():
+            self._transport.writelines(buffers)
 
     def close(self) -> None:
         """Closes once everything written has left."""
@@ -139,7 +140,7 @@ class SocketLink(asyncio.Protocol):
         """Closes at once."""
         self._is_over = True
         if self._transport is not None:
-            self._transport.abort()
+            cut(self._transport)
 
     def hand_over(self, received: bytes) -> RawStream:
         """Gives the connection away."""
@@ -165,7 +166,7 @@ class SocketLink(asyncio.Protocol):
     def _linger_on(self) -> None:
         if self._linger is None and self._transport is not None:
             loop = asyncio.get_running_loop()
-            self._linger = loop.call_later(_LINGER_S, self._transport.abort)
+            self._linger = loop.call_later(_LINGER_S, cut, self._transport)
 
 
 class BorrowedLink:
@@ -219,6 +220,8 @@ class BorrowedLink:
 
     def write(self, buffers: list[bytes]) -> None:
         """Writes the buffers, in order."""
+        if self._writer.is_closing():
+            return
         self._writer.writelines(buffers)
         held = self._writer.transport.get_write_buffer_size()
         if self._drain is None and held > _HIGH_BYTES:
@@ -237,12 +240,12 @@ class BorrowedLink:
         else:
             transport.close()
         loop = asyncio.get_running_loop()
-        self._linger = loop.call_later(_LINGER_S, transport.abort)
+        self._linger = loop.call_later(_LINGER_S, cut, transport)
 
     def abort(self) -> None:
         """Closes at once."""
         self._is_over = True
-        self._writer.transport.abort()
+        cut(self._writer.transport)
 
     def hand_over(self, received: bytes) -> RawStream:
         """Gives the connection away; `run` goes on to pass on what is read."""

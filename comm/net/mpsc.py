@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
+from functools import partial
 from types import TracebackType
 from typing import Any, Generic, NamedTuple, Self, TypeVar
 import warnings
@@ -246,7 +247,7 @@ class Receiver(Generic[T_co]):
     def __del__(self) -> None:
         port = self._port
         if port.is_left_open:
-            port.driver.forget(port.core.close)
+            port.driver.forget(partial(port.core.close, port.unused))
             warnings.warn(
                 f"{self!r} was never closed; use `async with`, or close()",
                 ResourceWarning,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 import errno
 import os
 import socket
@@ -18,6 +19,7 @@ __all__ = [
     "Network",
     "ProtocolFactory",
     "SocketNetwork",
+    "cut",
     "describe",
     "tune",
 ]
@@ -128,6 +130,13 @@ def tune(tuned: socket.socket | None, *, is_loopback: bool) -> None:
     if is_loopback and hasattr(socket, "TCP_CONGESTION"):
         # Algorithms that pace, as bbr does, lose most of the loopback's bandwidth.
         _set_option(tuned, socket.TCP_CONGESTION, b"reno")
+
+
+def cut(transport: asyncio.WriteTransport) -> None:
+    """Closes a transport at once, even one whose connection is gone already."""
+    # Python's own transports raise then, if they had something to write when closed.
+    with suppress(AttributeError):
+        transport.abort()
 
 
 def _set_option(tuned: socket.socket, option: int, value: int | bytes) -> None:

@@ -9,6 +9,7 @@ from comm.address import Address
 from comm.effects import LinkId, StreamFailed, StreamOpened
 from comm.errors import Error, WouldBlock
 from comm.net.links import RawStream
+from comm.net.network import cut
 from comm.net.waiting import Gate, Line
 from comm.statistics import PeerInfo
 
@@ -109,7 +110,7 @@ class RawStreams:
             await asked.gate.until(lambda: asked.is_answered or driver.is_over)
         except BaseException:
             if asked.stream is not None:
-                asked.stream[1].transport.abort()
+                cut(asked.stream[1].transport)
             elif not asked.is_answered:
                 driver.core.abort_stream(link)
                 driver.pump()
@@ -144,7 +145,7 @@ class RawStreams:
     def end(self) -> None:
         """Closes what nobody has taken; whoever waits looks for themselves."""
         while self._waiting:
-            self._waiting.popleft()[1][1].transport.abort()
+            cut(self._waiting.popleft()[1][1].transport)
         for asked in self._asked.values():
             asked.gate.wake_all()
         self._line.wake()
@@ -170,7 +171,7 @@ class RawStreams:
         raise WouldBlock("no stream was opened")
 
     def _refuse(self, node_id: int, stream: RawStream) -> None:
-        stream[1].transport.abort()
+        cut(stream[1].transport)
         self._driver.chronicle.log.caution(
             "streams",
             f"node {self._driver.core.node_id}: closed a raw stream that node "

@@ -40,8 +40,8 @@ class ReceivingCore(Protocol):
     def seal(self) -> None:
         """Refuses further producers."""
 
-    def close(self) -> None:
-        """Takes nothing more."""
+    def close(self, unused: int = 0) -> None:
+        """Takes nothing more; of the last batch so many items were not used."""
 
     def statistics(self) -> ReceiverStatistics:
         """Returns a snapshot."""
@@ -92,7 +92,12 @@ class ReceivingPort(Generic[T]):
     @property
     def is_in_use(self) -> bool:
         """Whether items of a batch are left, or somebody waits."""
-        return bool(self.line.length or self._rest)
+        return bool(self.line.length or self.unused)
+
+    @property
+    def unused(self) -> int:
+        """How many items of the batch have not been handed out."""
+        return 0 if self._decoder is None else self._decoder.remaining
 
     def wake(self) -> None:
         """Lets whoever waits look for themselves."""
@@ -137,7 +142,7 @@ class ReceivingPort(Generic[T]):
         taken: list[T] = []
         try:
             while len(taken) < limit:
-                decoder = self._decoder if self._rest else self._load()
+                decoder = self._decoder if self.unused else self._load()
                 assert decoder is not None
                 taken += decoder.take(limit - len(taken))
         except (WouldBlock, EndOfChannel):
@@ -157,8 +162,9 @@ class ReceivingPort(Generic[T]):
     def close(self) -> None:
         """Takes nothing more; what is left is discarded."""
         self.is_closed = True
+        unused = self.unused
         self._drop()
-        self.core.close()
+        self.core.close(unused)
         self.line.wake()
         self.driver.wake()
 
@@ -175,7 +181,7 @@ class ReceivingPort(Generic[T]):
     def statistics(self) -> ReceiverStatistics:
         """Returns a snapshot; what is left of the batch has not been taken."""
         statistics = self.core.statistics()
-        rest = self._rest
+        rest = self.unused
         if not rest or self._batch is None:
             return statistics
         return replace(
@@ -184,10 +190,6 @@ class ReceivingPort(Generic[T]):
             buffered_items=statistics.buffered_items + rest,
             buffered_bytes=statistics.buffered_bytes + len(self._batch.payload),
         )
-
-    @property
-    def _rest(self) -> int:
-        return 0 if self._decoder is None else self._decoder.remaining
 
     def _load(self) -> ItemDecoder[T]:
         self._drop()

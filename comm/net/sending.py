@@ -147,11 +147,14 @@ class SendingPort:
 
     async def settle(self) -> None:
         """Waits until all that was accepted is delivered, or never will be."""
-        self.driver.require_loop()
+        driver = self.driver
+        driver.require_loop()
+        # What is still to be told belongs to earlier requests.
+        driver.pump()
+        before = self._deliveries
         if self.core.error is None:
             self.core.request_flush()
-        before = self._deliveries
-        self.driver.pump()
+        driver.pump()
         await self._gate.until(lambda: self._is_settled(before))
 
     def raise_loss(self) -> None:
@@ -166,8 +169,10 @@ class SendingPort:
         if self.driver.is_over and not core.is_delivered:
             raise self.driver.closed_error()
 
-    def require_whole(self) -> None:
-        """Checks that nothing was given up by `abort`."""
+    def raise_end(self) -> None:
+        """Raises why the channel has ended, unless it was closed here."""
+        if self.core.error is not None:
+            raise self.core.error
         if self._is_aborted and self.core.statistics().lost:
             raise ClosedError("this producer was aborted; what it had not sent is lost")
 

@@ -3,32 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 import os
 from pathlib import Path
+import shutil
 import tempfile
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 import warnings
 
 from comm.address import Address, AddressLike
-from comm.broadcast import Token
 from comm.codec import Codec, resolve
 from comm.config import Config
 from comm.errors import ConfigurationError, UsageError
-from comm.mpsc import Sender
-from comm.net.broadcast import BroadcastReceiver, BroadcastSender
+from comm.net.channels import Channels
 from comm.net.chronicle import EventStream
 from comm.net.driver import Driver, DriverState
-from comm.net.items import ItemTypes, kind_of
+from comm.net.items import ItemTypes
 from comm.net.leaving import DrainReport, drain, part
 from comm.net.links import BorrowedLink
-from comm.net.mpsc import Connecting, Receiver
 from comm.net.network import Network, SocketNetwork, describe
 from comm.net.peers import IncomingStreams, Peer
-from comm.net.receiving import ReceivingPort
 from comm.net.rendezvous import meet
-from comm.net.sending import SendingPort
 from comm.security import Security
 from comm.statistics import SwitchboardStatistics
 from comm.switchboard import SwitchboardCore
@@ -36,10 +32,8 @@ from comm.switchboard import SwitchboardCore
 
 __all__ = ["Switchboard"]
 
-T = TypeVar("T")
 
-
-class Switchboard:
+class Switchboard(Channels):
     """One node's end of a cluster; made in any thread, used in one event loop.
 
     Enter it by `async with`: it listens then. Leaving waits at most
@@ -92,10 +86,10 @@ class Switchboard:
             )
         self._config = core.config
         self._address: Address | None = core.nodes[node_id] if listen else None
-        self._types = ItemTypes(chosen)
-        self._driver = Driver(core, network or SocketNetwork())
+        driver = Driver(core, network or SocketNetwork())
+        super().__init__(driver, ItemTypes(chosen))
         self._peers = tuple(
-            None if number == node_id else Peer(self._driver, number, address)
+            None if number == node_id else Peer(driver, number, address)
             for number, address in enumerate(core.nodes)
         )
         self._facts = (core.nodes, node_id, core.cluster, core.incarnation)
@@ -209,93 +203,6 @@ class Switchboard:
         await meet(driver, timeout)
         return self._peers
 
-    def mpsc(
-        self,
-        item_type: type[T] | Any = object,  # noqa: ANN401 - unions are no `type`
-        *,
-        max_producers: int | None = None,
-    ) -> tuple[Sender[T], Receiver[T]]:
-        """Makes a channel with one receiver, here, and many producers, anywhere.
-
-        Args:
-            item_type: What is sent.
-            max_producers: How many producers may attach. The channel ends when all of
-                them have finished; without a limit only after `Receiver.seal`.
-
-        Returns:
-            The sender, a plain value to be connected here or put in any message, and
-            the receiver, which has to be closed.
-
-        Raises:
-            UsageError: If `max_producers` is not at least 1.
-            ConfigurationError: If the codec cannot carry the item type.
-        """
-        driver = self._driver
-        driver.require_running()
-        item = self._types.bind(item_type)
-        sender, core = driver.core.open_mpsc(kind_of(item), max_producers=max_producers)
-        return sender, Receiver(ReceivingPort(driver, core, item.decoder))
-
-    def mpsc_limited(
-        self,
-        max_producers: int,
-        item_type: type[T] | Any = object,  # noqa: ANN401 - see `mpsc`
-    ) -> tuple[Sender[T], Receiver[T]]:
-        """Makes a channel that takes so many producers; see `mpsc`."""
-        return self.mpsc(item_type, max_producers=max_producers)
-
-    def connect(
-        self,
-        sender: Sender[T],
-        item_type: type[T] | Any | None = None,  # noqa: ANN401 - see `mpsc`
-    ) -> Connecting[T]:
-        """Makes a producer of the sender's channel: await the result, or enter it.
-
-        It waits until the receiver has taken the producer. Cancellation leaves no
-        producer behind. Entered by `async with`, the producer is closed at the end,
-        by `aclose` if all went well.
-
-        Args:
-            sender: Where to send.
-            item_type: What is sent. May be left out if it is a built-in type, or some
-                channel of this process has named it.
-
-        Raises:
-            UsageError: If the item type is unknown here, or is not what the receiver
-                takes, or the sender belongs to another cluster.
-            BrokenError: If the channel cannot be reached any more, or takes no more
-                producers.
-            ClosedError: If the switchboard was closed.
-        """
-        return Connecting(lambda: self._begin(sender, item_type))
-
-    def broadcast_tx(self, token: Token[T]) -> BroadcastSender[T]:
-        """Makes a sending end of a broadcast channel; it has to be closed.
-
-        Raises:
-            ConfigurationError: If the codec cannot carry the token's item type.
-        """
-        driver = self._driver
-        driver.require_running()
-        item = self._types.bind(token.item_type)
-        core = driver.core.open_broadcast_sender(token, kind_of(item), driver.now())
-        driver.wake()
-        return BroadcastSender(SendingPort(driver, core), item.encode)
-
-    def broadcast_rx(self, token: Token[T]) -> BroadcastReceiver[T]:
-        """Makes the receiving end of a broadcast channel; it has to be closed.
-
-        Raises:
-            UsageError: If this node has one already: use its `fanout`.
-            ConfigurationError: If the codec cannot carry the token's item type.
-        """
-        driver = self._driver
-        driver.require_running()
-        item = self._types.bind(token.item_type)
-        core = driver.core.open_broadcast_receiver(token, kind_of(item))
-        driver.wake()
-        return BroadcastReceiver(ReceivingPort(driver, core, item.decoder))
-
     @property
     def nodes(self) -> tuple[Address, ...]:
         """The addresses of all nodes, in node order."""
@@ -380,14 +287,14 @@ class Switchboard:
             raise driver.closed_error()
         if driver.state is DriverState.NEW:
             driver.state = DriverState.CLOSED
-        if self._is_closing:
-            await driver.progress.until(lambda: driver.is_over)
-            return
-        self._is_closing = True
         if driver.is_over:
             self._close_now()
             return
         driver.require_loop()
+        if self._is_closing:
+            await driver.progress.until(lambda: driver.is_over)
+            return
+        self._is_closing = True
         try:
             driver.leave()
             report = await drain(driver, self._config.close_timeout_s)
@@ -398,22 +305,13 @@ class Switchboard:
         finally:
             self._close_now()
 
-    def _begin(
-        self, sender: Sender[Any], item_type: object
-    ) -> tuple[SendingPort, Callable[[Any], bytes]]:
-        driver = self._driver
-        driver.require_running()
-        item = self._types.bind_for(sender, item_type)
-        core = driver.core.connect(sender, kind_of(item), driver.now())
-        return SendingPort(driver, core), item.encode
-
     def _close_now(self) -> None:
         driver = self._driver
         driver.shut()
         driver.connections.stop()
         driver.connections.cut()
-        if self._folder is not None and self._folder.is_dir():
-            self._folder.rmdir()
+        if self._folder is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
 
     def __del__(self) -> None:
         if "_driver" in self.__dict__ and self._driver.state is DriverState.RUNNING:

@@ -171,6 +171,8 @@ class Membership:
             return Reason.MALFORMED, "there is no such node"
         if hello.purpose not in {Purpose.SESSION, Purpose.STREAM}:
             return Reason.MALFORMED, "the purpose of the connection is unknown"
+        if not hello.chunk_bytes:
+            return Reason.MALFORMED, "no item can be cut into pieces of no bytes"
         return Reason.NONE, ""
 
     def require_match(self, sender: Sender[Any], item: ItemKind) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from comm.effects import PeerMet, Transmit
-from comm.errors import Error, PeerLost
+from comm.errors import ClosedError, Error, PeerLost
 from comm.events import PeerDown, PeerUp
 from comm.fabric import Fabric, printable
 from comm.link.heartbeat import Heartbeat
@@ -256,7 +256,9 @@ class PeerCore:
             self._fabric.emit(Transmit(link.id, buffers))
             self._detach_link()
             self._links.close(link)
-        self._succession.give_up(PeerLost(f"{self.name}: this switchboard was closed"))
+        self._succession.give_up(
+            ClosedError(f"{self.name}: this switchboard was closed; make another one")
+        )
 
     def statistics(self) -> PeerStatistics:
         """Returns a snapshot."""

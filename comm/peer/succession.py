@@ -8,7 +8,7 @@ the next one begins.
 
 from __future__ import annotations
 
-from comm.errors import BrokenError, PeerLost, PeerRestarted
+from comm.errors import BrokenError, Error, PeerLost, PeerRestarted
 from comm.events import PeerRestarted as PeerRestartedEvent
 from comm.fabric import Fabric
 from comm.peer.membership import Membership
@@ -106,7 +106,7 @@ class Succession:
 
     def give_up(
         self,
-        error: BrokenError,
+        error: Error,
         *,
         keep_doubtful: bool = False,
         peer_answers: bool = False,

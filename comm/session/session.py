@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections import deque
 
-from comm.errors import BrokenError, ProtocolError
+from comm.errors import Error, ProtocolError
 from comm.fabric import Cut, Fabric, Source
 from comm.protocol import (
     SEQUENCED,
@@ -177,7 +177,7 @@ class Session:
         """Withholds from receivers what the other side may soon report as lost."""
         self.is_fenced = True
 
-    def give_up(self, error: BrokenError, *, keep_doubtful: bool) -> None:
+    def give_up(self, error: Error, *, keep_doubtful: bool) -> None:
         """Ends the session for good; every loss is reported.
 
         Args:

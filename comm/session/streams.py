@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from comm.errors import BrokenError, ProtocolError
+from comm.errors import Error, ProtocolError
 from comm.fabric import Carrier, Fabric
 from comm.mpsc.inlet import Inlet
 from comm.mpsc.producer import LegOwner, ProducerCore
@@ -101,7 +101,7 @@ class Streams:
         else:
             raise ProtocolError(f"a frame of unknown kind {frame.kind}")
 
-    def lost(self, error: BrokenError, *, keep_doubtful: bool) -> None:
+    def lost(self, error: Error, *, keep_doubtful: bool) -> None:
         """Ends every stream, because the carrier is gone."""
         producers, inlets = self.producers, self.inlets
         self.producers, self.inlets = {}, {}

@@ -21,7 +21,7 @@ from comm.broadcast.sender import BroadcastSenderCore
 from comm.broadcast.token import Token
 from comm.config import Config
 from comm.effects import Effect, Instant, LinkId, Transmit
-from comm.errors import ClosedError, PeerLost, UsageError
+from comm.errors import ClosedError, UsageError
 from comm.fabric import Fabric
 from comm.link.state import LinkEvent
 from comm.link.table import Links
@@ -101,7 +101,7 @@ class SwitchboardCore:
     def handle_accepted(self, now: Instant) -> LinkId:
         """Somebody connected to this node."""
         self._fabric.advance(now)
-        return self._links.accept().id
+        return self._dispatcher.accept()
 
     def handle_connected(self, link: LinkId, now: Instant) -> None:
         """A connection that `Connect` asked for stands."""
@@ -241,7 +241,9 @@ class SwitchboardCore:
             if peer is not None:
                 peer.say_goodbye(reason)
         self._channels.loopback.streams.lost(
-            PeerLost(f"node {self.node_id}: this switchboard was closed"),
+            ClosedError(
+                f"node {self.node_id}: this switchboard was closed; make another one"
+            ),
             keep_doubtful=True,
         )
         for link in self._links.all():
@@ -322,7 +324,7 @@ class SwitchboardCore:
             peers=tuple(p.statistics() for p in self._peers if p is not None),
             producers=self._channels.statistics(),
             receivers=tuple(r.statistics() for r in self._router.receivers),
-            half_open=self._links.half_open,
+            half_open=len(self._links.half_open),
             refused=self._fabric.refused,
             protocol_errors=self._fabric.protocol_errors,
             lost=self._fabric.losses,

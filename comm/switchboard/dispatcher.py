@@ -42,6 +42,17 @@ class Dispatcher:
         self._membership = membership
         self._peers = peers
 
+    def accept(self) -> LinkId:
+        """Takes a connection that somebody made to this node.
+
+        Where too many are half open already, the oldest of them makes room: an
+        honest one is through its handshake long before.
+        """
+        half_open = self._links.half_open
+        if len(half_open) >= self._fabric.config.half_open_max:
+            self.end(half_open[0], "too many connections are in their handshake")
+        return self._links.accept().id
+
     def open_stream(self, node_id: int) -> LinkId:
         """Begins a raw stream to a node."""
         address = self._membership.nodes[node_id]

@@ -140,6 +140,40 @@ async def test_everything_is_closed_with_the_switchboard(
     assert asyncio.all_tasks() == before
 
 
+async def test_handles_of_a_closed_switchboard_say_so(cluster: ClusterFactory) -> None:
+    """G14: after `aclose`, every verb of every handle that was left open raises
+    `ClosedError`, and so do those of handles whose peer had long been met."""
+    async with cluster() as boards:
+        sender, receiver = boards[0].mpsc(int)
+        _, own = boards[1].mpsc(int)
+        token = Token("any", int)
+        heard = boards[0].broadcast_rx(token)
+        member = boards[1].broadcast_rx(token).fanout().attach()
+        news = boards[1].broadcast_tx(token)
+        producer = await boards[1].connect(sender)
+        for handle, there in ((producer, receiver), (news, heard)):
+            await handle.send(1)
+            assert await take(there, 1) == [1]
+            await handle.flush(PATIENCE_S)
+        await boards.stop(1)
+        for handle in (producer, news):
+            with pytest.raises(comm.ClosedError):
+                await handle.send(2)
+            with pytest.raises(comm.ClosedError):
+                handle.send_nowait(2)
+            with pytest.raises(comm.ClosedError):
+                await handle.send_many([2])
+            handle.close()
+            await handle.aclose()
+            assert handle.statistics().accepted == 1
+        for end in (own, member):
+            with pytest.raises(comm.ClosedError):
+                await end.receive()
+            with pytest.raises(comm.ClosedError):
+                end.receive_nowait()
+            end.close()
+
+
 async def test_a_closed_switchboard_says_so(cluster: ClusterFactory) -> None:
     """G14: after `aclose`, which may be repeated, every verb raises `ClosedError`."""
     async with cluster() as boards:

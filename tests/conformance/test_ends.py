@@ -12,7 +12,9 @@ from comm.events import ProducerGone
 from tests.cluster import (
     LOSSY,
     PATIENCE_S,
+    Cluster,
     ClusterFactory,
+    collect,
     eventually,
     pour,
     settle,
@@ -132,22 +134,32 @@ async def test_a_clone_is_a_producer(cluster: ClusterFactory) -> None:
         assert sorted([item async for item in receiver]) == [1, 2]
 
 
+async def _crash(boards: Cluster, sender: Any, receiver: Any) -> None:
+    """Node 2 sends 2 and 3, and dies. Its node knew that 2 had arrived, and this is
+    known here, because it was said in front of 3; whether 3 counts as delivered is not.
+    """
+    crashing = await boards[2].connect(sender)
+    before = receiver.statistics().received
+    await crashing.send(2)
+    await crashing.flush(PATIENCE_S)
+    await crashing.send(3)
+    await eventually(lambda: receiver.statistics().received == before + 2)
+    await boards.kill(2)
+
+
 async def test_a_crashed_producer_ends_a_limited_channel_with_an_error(
     cluster: ClusterFactory,
 ) -> None:
-    """G9: if one of the allowed producers dies with its node, its items that arrived
-    are received, then `ProducerLost` is raised once, then the end."""
+    """G9: if one of the allowed producers dies with its node, its items that were
+    delivered are received, then `ProducerLost` is raised once, then the end."""
     async with cluster(nodes=3, config=LOSSY) as boards:
         sender, receiver = boards[0].mpsc(int, max_producers=2)
         await pour(boards[1], sender, [1])
-        crashing = await boards[2].connect(sender)
-        await crashing.send(2)
-        await crashing.flush(PATIENCE_S)
-        await boards.kill(2)
-        assert sorted(await take(receiver, 2)) == [1, 2]
-        with pytest.raises(comm.ProducerLost) as caught:
-            await take(receiver, 1)
-        assert "2" in str(caught.value)
+        await _crash(boards, sender, receiver)
+        received: list[int] = []
+        with pytest.raises(comm.ProducerLost, match="node 2"):
+            await collect(receiver, received)
+        assert received in ([1, 2], [1, 2, 3])
         with pytest.raises(comm.EndOfChannel):
             await take(receiver, 1)
 
@@ -156,18 +168,17 @@ async def test_a_crashed_producer_of_an_open_channel_is_an_event(
     cluster: ClusterFactory,
 ) -> None:
     """G9: on a channel without a limit, a lost producer is counted and in `events()`,
-    while the receiver goes on with the others."""
+    while the receiver goes on with the others, and nothing is raised."""
     async with cluster(nodes=3, config=LOSSY) as boards:
         sender, receiver = boards[0].mpsc(int)
-        crashing = await boards[2].connect(sender)
-        await crashing.send(2)
-        await crashing.flush(PATIENCE_S)
-        await boards.kill(2)
+        await _crash(boards, sender, receiver)
         event = await boards.event(0, ProducerGone)
         assert (event.node_id, event.channel) == (2, sender.channel)
-        assert event.received == 1
-        await pour(boards[1], sender, [3])
-        assert await take(receiver, 2) == [2, 3]
+        await pour(boards[1], sender, [4])
+        received: list[int] = []
+        while 4 not in received:
+            received += await take(receiver, 1)
+        assert received in ([2, 4], [2, 3, 4])
         assert receiver.statistics().lost == 1
 
 

@@ -95,7 +95,6 @@ async def test_a_cut_at_any_moment_of_a_short_life(cluster: ClusterFactory) -> N
                 await settle(turns)
                 await boards.cut(0, 1)
                 assert await _gather(receiver) == [0, 1, 2]
-            receiver.close()
 
 
 async def test_a_cut_while_idle_is_not_noticed(cluster: ClusterFactory) -> None:
@@ -197,7 +196,8 @@ async def test_an_item_that_cannot_be_sent_does_no_harm(
 
 
 async def _gather(receiver: Any) -> list[Any]:
-    async with asyncio.timeout(PATIENCE_S):
+    """Receives everything up to the end of the channel."""
+    async with asyncio.timeout(PATIENCE_S), receiver:
         return [item async for item in receiver]
 
 
