@@ -51,8 +51,13 @@ class Surroundings:
     @property
     def environ(self) -> dict[str, str]:
         path = f"{self.folder / 'modules'}{os.pathsep}{ROOT}"
-        changes = {"TMPDIR": str(self.folder / "tmp"), "PYTHONPATH": path}
-        return {**os.environ, **changes, MARK: self.mark}
+        return {
+            **os.environ,
+            "PYTHONPATH": path,
+            "PYTHONWARNINGS": "error",
+            "TMPDIR": str(self.folder / "tmp"),
+            MARK: self.mark,
+        }
 
     def start(self, *arguments: str, module: str = "comm.demo.node") -> Running:
         code = (
@@ -194,7 +199,7 @@ def test_what_is_wrong_is_found(
     module = surroundings.broken_node(task)
     status, output = output_of(surroundings.start("--items", "5000", module=module))
     assert status == 1, output
-    assert found in output
+    assert found in output, output
     assert "could not be verified" in output
     assert "verified in" not in output
     assert surroundings.files() == []
@@ -206,7 +211,7 @@ def test_logs_are_shown(surroundings: Surroundings) -> None:
     status, output = output_of(surroundings.start(module=module))
     assert status == 1
     assert "The end of node 1's log:" in output
-    assert "   | ZeroDivisionError" in output
+    assert "   | ZeroDivisionError" in output, output
 
 
 def test_it_ends_in_time(surroundings: Surroundings) -> None:
