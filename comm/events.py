@@ -53,7 +53,10 @@ class PeerRestarted:
 
 @dataclass(frozen=True, slots=True)
 class LossReport:
-    """Items that were accepted and will never be delivered.
+    """Items that were accepted, and will not be delivered from now on.
+
+    None of them is known to have been delivered before. Where a node died, or was out
+    of reach for too long, it may have had some whose acknowledgement never came.
 
     Attributes:
         node_id: The other node: the receiver's where a producer of this node

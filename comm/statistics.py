@@ -21,7 +21,9 @@ __all__ = [
 class ProducerStatistics:
     """One producer, or one leg of a broadcast sender.
 
-    `accepted == delivered + lost + queued_items` at all times.
+    `accepted == delivered + lost + queued_items` at all times. Of a broadcast sender
+    as a whole, `delivered` counts the items that are under way to no node any more,
+    and `lost` counts an item once for each node that lost it.
 
     Attributes:
         node_id: The receiver's node; None for a broadcast sender as a whole.

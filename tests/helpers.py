@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 import random
-from typing import Any
+from typing import Any, TypeVar
 
-import msgpack
+import msgpack  # type: ignore[import-untyped] # it has no annotations
 
 from comm.config import Config
 from comm.effects import (
@@ -19,13 +19,15 @@ from comm.effects import (
     EventOccurred,
     Transmit,
 )
-from comm.errors import Error, EndOfChannel, WouldBlock
-from comm.events import Event, LossReport
+from comm.errors import EndOfChannel, WouldBlock
+from comm.events import LossReport
 from comm.mpsc import ItemKind
 from comm.switchboard import SwitchboardCore
 
 
 __all__ = ["BYTES", "Cluster", "Wire", "pack", "receive_all", "unpack"]
+
+E = TypeVar("E")
 
 BYTES = ItemKind("msgpack", "object")
 """The kind of item that these tests send."""
@@ -33,7 +35,8 @@ BYTES = ItemKind("msgpack", "object")
 
 def pack(item: object) -> bytes:
     """Returns an item as the MessagePack object that a codec would make of it."""
-    return msgpack.packb(item)
+    packed: bytes = msgpack.packb(item)
+    return packed
 
 
 def unpack(payload: bytes) -> list[Any]:
@@ -233,15 +236,14 @@ class Cluster:
         """Returns the effects of a kind that a node has had."""
         return [effect for effect in self.effects[node] if isinstance(effect, kind)]
 
-    def events(self, node: int, kind: type = object) -> list[Event]:
-        """Returns the events that a node has told."""
-        told = (e.event for e in self.happened(node, EventOccurred))
-        return [event for event in told if isinstance(event, kind)]
+    def events(self, node: int, kind: type[E] | None = None) -> list[E]:
+        """Returns the events of a kind, or all, that a node has told."""
+        told = (effect.event for effect in self.happened(node, EventOccurred))
+        return [event for event in told if kind is None or isinstance(event, kind)]
 
     def lost(self, node: int) -> int:
         """Returns how many items a node has reported as lost."""
-        reports: Iterable[Any] = self.events(node, LossReport)
-        return sum(report.count for report in reports)
+        return sum(report.count for report in self.events(node, LossReport))
 
     def connect(self, node: int, sender: Any, within_s: float = 60.0) -> Any:
         """Connects a sender, and waits until it is open or has failed."""

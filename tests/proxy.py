@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
 import socket
@@ -347,7 +348,9 @@ class _End(asyncio.Protocol):
 
     def write_eof(self) -> None:
         if self._transport is not None and not self._transport.is_closing():
-            self._transport.write_eof()
+            # The other side may be gone already, which nobody has told us yet.
+            with suppress(OSError):
+                self._transport.write_eof()
 
     def close(self) -> None:
         """Closes the socket once everything is written."""

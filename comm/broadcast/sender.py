@@ -50,6 +50,7 @@ class BroadcastSenderCore:
         "_flushing",
         "_legs",
         "_limit",
+        "_lost_before",
         "_opener",
         "_target",
         "_unraised",
@@ -81,6 +82,8 @@ class BroadcastSenderCore:
         self._blocked = False
         self._flushing = False
         self._unraised: Error | None = None
+        # What the legs that are gone had lost.
+        self._lost_before = 0
         for node_id in nodes:
             self._legs[node_id] = opener.open_leg(node_id, self._target, self)
         self._recount()
@@ -186,14 +189,15 @@ class BroadcastSenderCore:
     def statistics(self) -> ProducerStatistics:
         """Returns a snapshot."""
         legs = tuple(leg.statistics() for leg in self._legs.values() if leg is not None)
+        under_way = max((leg.queued_items for leg in legs), default=0)
         return ProducerStatistics(
             node_id=None,
             channel=self.channel,
             state="open" if self.is_open else "closed",
             accepted=self.accepted,
-            delivered=min((leg.delivered for leg in legs), default=self.accepted),
-            lost=sum(leg.lost for leg in legs),
-            queued_items=max((leg.queued_items for leg in legs), default=0),
+            delivered=self.accepted - under_way,
+            lost=self._lost_before + sum(leg.lost for leg in legs),
+            queued_items=under_way,
             queued_bytes=sum(leg.queued_bytes for leg in legs),
             credit_bytes=self._credit,
             legs=legs,
@@ -209,6 +213,7 @@ class BroadcastSenderCore:
 
     def _drop(self, leg: ProducerCore) -> None:
         self._legs[leg.node_id] = None
+        self._lost_before += leg.lost
         if leg.lost:
             self._unraised = self._unraised or leg.error
         if isinstance(leg.error, UsageError):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from hashlib import sha256
 from typing import Any, Generic, TypeVar
 
@@ -39,6 +39,7 @@ class BoundCodec(Generic[T]):
         type_name: The item type's name.
         encode: Returns an item as exactly one MessagePack object, or raises
             `EncodeError`, and nothing else.
+        mentioned: The item types of senders that may be inside an item.
     """
 
     def __init__(
@@ -47,8 +48,10 @@ class BoundCodec(Generic[T]):
         type_name: str,
         encode: Callable[[T], bytes],
         reading: Reading,
+        mentioned: Sequence[Hint] = (),
     ) -> None:
         self.codec = codec
+        self.mentioned = tuple(mentioned)
         self.type_name = _shorten(type_name)
         # An attribute, because it costs less to call than a method.
         self.encode = encode
@@ -81,11 +84,13 @@ def bind_msgpack(codec: str, item_type: Hint) -> BoundCodec[Any]:
     def find(item: Value) -> None:
         compile_form(item_type, packing.apart, prober(packing.apart)).to_wire(item)
 
-    form = compile_form(item_type, packing.apart)
+    mentioned: list[Hint] = []
+    form = compile_form(item_type, packing.apart, mentioned=mentioned)
     refuse = _refuser(form, find)
     make = _encode_bytes if form.cls is bytes else _encode_values
     reading = Reading(_source(form), form.from_wire, form.root)
-    return BoundCodec(codec, form.layout, make(packing, form, refuse), reading)
+    encode = make(packing, form, refuse)
+    return BoundCodec(codec, form.layout, encode, reading, mentioned)
 
 
 def _source(form: Form) -> Source:

@@ -55,7 +55,10 @@ __all__ = ["compile_form"]
 
 
 def compile_form(
-    item_type: Hint, pack: Callable[[Any], bytes], probe: Probe | None = None
+    item_type: Hint,
+    pack: Callable[[Any], bytes],
+    probe: Probe | None = None,
+    mentioned: list[Hint] | None = None,
 ) -> Form:
     """Returns the form of a type.
 
@@ -63,12 +66,14 @@ def compile_form(
         item_type: A class, or whatever else can stand in an annotation.
         pack: Puts the items of sets in order.
         probe: Is shown each value that would travel as it is, and may refuse it.
+        mentioned: Gets the type parameters of extension types: what a `Sender[Answer]`
+            inside an item says that can be sent to it.
 
     Raises:
         ConfigurationError: If values of the type cannot be carried.
     """
     try:
-        return _Compiler(pack, probe).compile(item_type)
+        return _Compiler(pack, probe, mentioned).compile(item_type)
     except Mismatch as mismatch:
         raise ConfigurationError(mismatch.text(describe(item_type))) from None
     except RecursionError:
@@ -80,9 +85,15 @@ def compile_form(
 class _Compiler:
     """Makes the form of one type, and so those of all the types that it refers to."""
 
-    def __init__(self, pack: Callable[[Any], bytes], probe: Probe | None) -> None:
+    def __init__(
+        self,
+        pack: Callable[[Any], bytes],
+        probe: Probe | None,
+        mentioned: list[Hint] | None,
+    ) -> None:
         self._pack = pack
         self._probe = probe
+        self._mentioned: list[Hint] = [] if mentioned is None else mentioned
         self._named: dict[Hashable, Form] = {}
         self._by_class: dict[Hint, Callable[[Hint], Form]] = {
             Annotated: self._annotated,
@@ -189,6 +200,7 @@ class _Compiler:
 
     def _class(self, hint: Hint, cls: Hint) -> Form:
         if extension_of(cls) is not None:
+            self._mentioned.extend(get_args(hint))
             return leaf(cls, self._probe)
         if is_kind_of(cls, Enum):
             return enumeration(cls)

@@ -72,9 +72,9 @@ class Process:
         call_id = next(self._call_ids)
         message = {"id": call_id, "call": name, "arguments": arguments}
         result = asyncio.get_running_loop().create_future()
-        self._calls[call_id] = result
         if self._reading is None or self._reading.done():
             raise self._ended()
+        self._calls[call_id] = result
         self._process.stdin.write(json.dumps(message).encode() + b"\n")
         return await result
 
@@ -96,7 +96,8 @@ class Process:
 
     def kill(self) -> None:
         """Ends the process and whatever it has started with SIGKILL, at once."""
-        if self._process is not None:
+        # The number of a process that was waited for may belong to another by now.
+        if self._process is not None and self._process.returncode is None:
             with suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)
 
@@ -130,7 +131,8 @@ class Process:
         assert self._process.stdout is not None
         with suppress(OSError):
             while line := await self._process.stdout.readline():
-                self._take(json.loads(line))
+                with suppress(json.JSONDecodeError):  # Something else was printed.
+                    self._take(json.loads(line))
         await self._process.wait()
         for future in (self.ready, *self._calls.values()):
             if not future.done():

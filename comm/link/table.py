@@ -20,16 +20,18 @@ class Links:
         fabric: What the switchboard's parts share.
     """
 
-    __slots__ = ("_fabric", "_links")
+    __slots__ = ("_fabric", "_half_open", "_links")
 
     def __init__(self, fabric: Fabric) -> None:
         self._fabric = fabric
         self._links: dict[LinkId, Link] = {}
+        # Kept apart, because each connection that comes in asks how many there are.
+        self._half_open: dict[LinkId, Link] = {}
 
     @property
     def half_open(self) -> tuple[Link, ...]:
         """The accepted connections that have not been admitted, the oldest first."""
-        return tuple(link for link in self._links.values() if link.is_half_open)
+        return tuple(self._half_open.values())
 
     def get(self, link_id: LinkId) -> Link | None:
         """Returns a link, or None if it was forgotten."""
@@ -47,11 +49,19 @@ class Links:
 
     def accept(self) -> Link:
         """Takes a connection that somebody made to this node."""
-        return self._add(None, Purpose.SESSION)
+        link = self._add(None, Purpose.SESSION)
+        self._half_open[link.id] = link
+        return link
+
+    def admit(self, link: Link) -> None:
+        """Lets the other side of an accepted link in."""
+        link.move(LinkEvent.ADMITTED)
+        del self._half_open[link.id]
 
     def forget(self, link: Link) -> None:
         """Forgets a link that is closed, or belongs to the application now."""
         del self._links[link.id]
+        self._half_open.pop(link.id, None)
         self._fabric.timers.cancel(("handshake", link.id))
 
     def abort(self, link: Link) -> None:
@@ -83,6 +93,8 @@ class Links:
         for link_id, link in self._links.items():
             assert link.id == link_id
             assert link.is_live
+            assert link.is_half_open == (link_id in self._half_open)
+        assert self._half_open.keys() <= self._links.keys()
 
     def _add(self, node_id: int | None, purpose: Purpose) -> Link:
         fabric = self._fabric

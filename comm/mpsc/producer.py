@@ -368,6 +368,7 @@ class ProducerCore:
         self._move(event)
         self._queue.clear()
         self._reset = None
+        was_flushing = self.is_flushing
         self._flush_until = None
         self._blocked = False
         count = self.accepted - self.delivered - self.lost
@@ -375,6 +376,9 @@ class ProducerCore:
         if self.state is ProducerState.BROKEN:
             self.error = error
             self._notify(Failed(self.id, error))
+        elif was_flushing:
+            # Nothing is under way any more; what was lost has been reported.
+            self._notify(Delivered(self.id))
 
     def _report_loss(self, first: int, count: int, reason: str) -> None:
         if count:

@@ -231,15 +231,15 @@ class ReceiverCore:
             self._tell_gone(inlet)
         if inlet.has_entries:
             self._orphans[inlet.node_id] = inlet
-        elif inlet.is_queued:
-            # What it had to give was discarded; it may have an error to tell instead.
-            inlet.is_queued = False
-            self._ready.remove(inlet)
         self.inlet_changed(inlet)
 
     def inlet_discarded(self, inlet: Inlet, count: int) -> None:
         """Items that may have been reported as lost were discarded."""
         self._discarded += count
+        if inlet.is_queued and not inlet.has_entries:
+            # It may have an error to tell instead.
+            inlet.is_queued = False
+            self._ready.remove(inlet)
         first = inlet.arrived - count
         reason = (
             "the session was lost before the producer's node could have known that "

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 from comm.codec import Codec, ItemCodec
-from comm.errors import UsageError
+from comm.errors import ConfigurationError, UsageError
 from comm.mpsc import ItemKind, Sender
 
 
@@ -47,7 +48,15 @@ class ItemTypes:
         if bound is None:
             bound = self._bound[key] = self._codec.bind(item_type)
             _known[bound.codec, bound.type_name] = item_type
+            self._bind_mentioned(bound)
         return bound
+
+    def _bind_mentioned(self, bound: ItemCodec[Any]) -> None:
+        """Learns what can be sent to the senders that come inside items."""
+        for item_type in getattr(bound, "mentioned", ()):
+            # Whoever connects such a sender will be told that it cannot be.
+            with suppress(ConfigurationError):
+                self.bind(item_type)
 
     def bind_for(self, sender: Sender[Any], item_type: object) -> ItemCodec[Any]:
         """Returns what encodes the items that a sender's receiver expects.

@@ -10,7 +10,7 @@ import asyncio
 from typing import TYPE_CHECKING, Protocol
 
 from comm.effects import LinkId
-from comm.net.network import cut, describe
+from comm.net.network import cut, describe, end_writing
 
 
 if TYPE_CHECKING:
@@ -130,10 +130,7 @@ class SocketLink(asyncio.Protocol):
         transport = self._transport
         if transport is None or transport.is_closing():
             return
-        if transport.can_write_eof():
-            transport.write_eof()
-        else:
-            transport.close()
+        end_writing(transport)
         self._linger_on()
 
     def abort(self) -> None:
@@ -235,10 +232,7 @@ class BorrowedLink:
         transport = self._writer.transport
         if transport.is_closing():
             return
-        if transport.can_write_eof():
-            transport.write_eof()
-        else:
-            transport.close()
+        end_writing(transport)
         loop = asyncio.get_running_loop()
         self._linger = loop.call_later(_LINGER_S, cut, transport)
 

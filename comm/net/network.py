@@ -21,6 +21,7 @@ __all__ = [
     "SocketNetwork",
     "cut",
     "describe",
+    "end_writing",
     "tune",
 ]
 
@@ -130,6 +131,18 @@ def tune(tuned: socket.socket | None, *, is_loopback: bool) -> None:
     if is_loopback and hasattr(socket, "TCP_CONGESTION"):
         # Algorithms that pace, as bbr does, lose most of the loopback's bandwidth.
         _set_option(tuned, socket.TCP_CONGESTION, b"reno")
+
+
+def end_writing(transport: asyncio.WriteTransport) -> None:
+    """Ends our direction once all is written, or closes where there is but one."""
+    try:
+        if transport.can_write_eof():
+            transport.write_eof()
+        else:
+            transport.close()
+    except OSError:
+        # The other side has reset the connection, and the loop has yet to notice.
+        cut(transport)
 
 
 def cut(transport: asyncio.WriteTransport) -> None:

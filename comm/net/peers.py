@@ -81,7 +81,7 @@ class Peer:
 
     @property
     def _info(self) -> PeerInfo:
-        info = self._driver.core.peers[self.node_id]
+        info = self._driver.core.peer(self.node_id)
         assert info is not None
         return info
 

@@ -33,6 +33,9 @@ async def meet(driver: Driver, timeout_s: float | None) -> None:
             raise
         core = driver.core
         missing = core.missing()
+        if not missing:
+            # The last one came in the turn in which the time was over.
+            return
         raise RendezvousError(
             f"node {core.node_id}: {len(missing)} of {core.size - 1} other nodes were "
             f"not met within {timeout_s} s: {_describe(driver, missing)}",
@@ -52,7 +55,7 @@ async def _all_met(driver: Driver) -> bool:
     except TimeoutError:
         if not limit.expired():
             raise
-        return False
+        return not driver.core.missing()
     raise driver.closed_error()
 
 

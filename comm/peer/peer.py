@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from comm.effects import PeerMet, Transmit
+from comm.effects import Instant, PeerMet, Transmit
 from comm.errors import ClosedError, Error, PeerLost
 from comm.events import PeerDown, PeerUp
 from comm.fabric import Fabric, printable
@@ -61,6 +61,7 @@ class PeerCore:
         "_dialler",
         "_fabric",
         "_heartbeat",
+        "_is_proven",
         "_links",
         "_links_established",
         "_made_progress",
@@ -102,6 +103,8 @@ class PeerCore:
         self._links_established = 0
         # A link that fails before it has carried anything is not redialled at once.
         self._made_progress = False
+        # Whether it is known that the other side has the present link, too.
+        self._is_proven = False
         self._newcomer = Newcomer(fabric, links, node_id)
         # Protocol errors without progress, and where progress ended.
         self._strikes = 0
@@ -166,6 +169,7 @@ class PeerCore:
         received, resumed = self._succession.adopt(hello)
         link.move(LinkEvent.WELCOMED)
         self._establish(link, hello, received, resumed=resumed)
+        self._prove()
 
     def handle_hello(self, link: Link, hello: Hello) -> None:
         """The other side asks to come in."""
@@ -192,6 +196,8 @@ class PeerCore:
         Raises:
             ProtocolError: If it may not come, or says what cannot be.
         """
+        if not self._is_proven:
+            self._prove()
         if frame.kind == Kind.GOODBYE:
             self._handle_goodbye(printable(ReasonBody.decode(frame.payload).text))
         elif frame.kind == Kind.PONG and frame.value == PROBING_PING:
@@ -295,7 +301,7 @@ class PeerCore:
         welcome = self._succession.say((version, version)).encode()
         self._links.transmit_opening(link, Kind.WELCOME, 0, welcome)
         link.node_id = self.node_id
-        link.move(LinkEvent.ADMITTED)
+        self._links.admit(link)
         self._establish(link, hello, received, resumed=resumed)
 
     def _establish(
@@ -303,10 +309,10 @@ class PeerCore:
     ) -> None:
         fabric = self._fabric
         self.link = link
+        self._is_proven = False
         self._dialler.succeeded()
         self._links_established += 1
-        for name in ("loss", "fence"):
-            fabric.timers.cancel((name, self.node_id))
+        fabric.timers.cancel(("loss", self.node_id))
         fabric.timers.cancel(("handshake", link.id))
         self._heartbeat.start()
         self.session.link_up(received, hello.chunk_bytes)
@@ -316,6 +322,13 @@ class PeerCore:
             fabric.emit(PeerMet(self.node_id))
         if not resumed:
             self._owner.session_begun(self.node_id)
+
+    def _prove(self) -> None:
+        # A HELLO proves nothing: its sender may never hear the answer, and give up
+        # the session in time with the link before.
+        self._is_proven = True
+        self._fabric.timers.cancel(("fence", self.node_id))
+        self.session.unfence()
 
     def _detach_link(self) -> None:
         self.link = None
@@ -327,7 +340,8 @@ class PeerCore:
         assert link is not None
         self._detach_link()
         self._arm_loss()
-        self._arm_fence(link)
+        if self._is_proven:
+            self._arm_fence(link.last_heard)
         self.cause = PeerLost(f"{self.name}: {reason}")
         self._fabric.tell(PeerDown(self.node_id, reason))
         if not redial:
@@ -340,13 +354,15 @@ class PeerCore:
         else:
             self._dialler.failed()
 
-    def _arm_fence(self, link: Link) -> None:
+    def _arm_fence(self, last_heard: Instant) -> None:
         # The other side counts from the loss of its link, which was later than the
         # last that we heard of it; an interval is allowed for what was under way.
         window_s = self.session.peer_resume_window_s
-        margin_s = self._fabric.config.heartbeat_interval_s
-        fence_at = max(link.last_heard + window_s - margin_s, self._fabric.now)
-        self._fabric.timers.set(("fence", self.node_id), fence_at)
+        fence_at = last_heard + window_s - self._fabric.config.heartbeat_interval_s
+        if fence_at > self._fabric.now:
+            self._fabric.timers.set(("fence", self.node_id), fence_at)
+        else:
+            self.session.fence()
 
     def _arm_loss(self) -> None:
         deadline = self._fabric.now + self._fabric.config.resume_window_s

@@ -160,7 +160,6 @@ class Session:
         self._replay.rewind()
         # What the last link carried of acknowledgements may be lost with it.
         self._must_ack = True
-        self._unfence()
         self._wake()
 
     def link_down(self) -> None:
@@ -177,6 +176,12 @@ class Session:
         """Withholds from receivers what the other side may soon report as lost."""
         self.is_fenced = True
 
+    def unfence(self) -> None:
+        """Releases what was withheld: the other side will not report it for now."""
+        if self.is_fenced:
+            self.is_fenced = False
+            self._streams.refresh_inlets()
+
     def give_up(self, error: Error, *, keep_doubtful: bool) -> None:
         """Ends the session for good; every loss is reported.
 
@@ -191,7 +196,8 @@ class Session:
         self._posts.clear()
         self._ready.clear()
         self._answers.clear()
-        self._unfence()
+        if keep_doubtful:
+            self.unfence()
         self._streams.lost(error, keep_doubtful=keep_doubtful)
 
     def handle_frame(self, frame: Frame) -> None:
@@ -318,11 +324,6 @@ class Session:
 
     def _wake(self) -> None:
         self._fabric.dirty[self.node_id] = None
-
-    def _unfence(self) -> None:
-        if self.is_fenced:
-            self.is_fenced = False
-            self._streams.refresh_inlets()
 
     def _handle_unsequenced(self, frame: Frame) -> None:
         if frame.kind == Kind.ACK:

@@ -304,6 +304,11 @@ class SwitchboardCore:
         """What is known of each node, in order; None for this one."""
         return tuple(None if peer is None else peer.info() for peer in self._peers)
 
+    def peer(self, node_id: int) -> PeerInfo | None:
+        """What is known of one node; None for this one."""
+        peer = self._peers[node_id]
+        return None if peer is None else peer.info()
+
     def missing(self) -> dict[int, Exception]:
         """Returns the nodes that were never met, and what last kept each away."""
         return {

@@ -70,14 +70,11 @@ class Dispatcher:
 
     def handle_data(self, link: Link, data: bytes) -> None:
         """Takes bytes that have arrived; a peer cannot make it raise."""
-        now, config = self._fabric.now, self._fabric.config
-        suspended_s = config.resume_window_s - config.heartbeat_interval_s
-        if now - link.last_heard >= max(suspended_s, config.silence_s_max):
-            # We were suspended: the other side may have reported these as lost.
+        if link.state is LinkState.ESTABLISHED and self._is_too_late(link):
             self.end(link, "this process did not run for too long")
             return
         try:
-            for frame in link.frames(data, now):
+            for frame in link.frames(data, self._fabric.now):
                 self._handle_frame(link, frame)
         except ProtocolError as error:
             self._break(link, str(error))
@@ -102,6 +99,15 @@ class Dispatcher:
         peer = self._peers[link.node_id]
         assert peer is not None
         return peer
+
+    def _is_too_late(self, link: Link) -> bool:
+        # This process was suspended: the other side may have given up meanwhile, and
+        # reported what came before as lost.
+        config = self._fabric.config
+        window_s = self._peer(link).session.peer_resume_window_s
+        silence_s = min(window_s, config.silence_s_max)
+        limit_s = max(window_s - config.heartbeat_interval_s, silence_s)
+        return self._fabric.now - link.last_heard >= limit_s
 
     def _handle_frame(self, link: Link, frame: Frame) -> None:
         if link.state is LinkState.ESTABLISHED:

@@ -29,6 +29,7 @@ import msgspec
 import pytest
 
 from comm.codec import MsgpackCodec
+from comm.mpsc import Sender
 
 
 CODEC = MsgpackCodec()
@@ -270,3 +271,10 @@ def test_typed_sets_do_not_depend_on_their_order() -> None:
     """Equal sets give equal bytes, whatever the hash seed."""
     encode = CODEC.bind(set[int]).encode
     assert encode({1, 9, 17, 33}) == encode({33, 17, 9, 1}) == b"\x94\x01\x09\x11\x21"
+
+
+def test_what_senders_inside_items_take_is_told() -> None:
+    """The item types of senders inside an item are known to whoever binds its type,
+    so that such a sender can be connected without naming them again."""
+    bound = MsgpackCodec().bind(tuple[Sender[int], list[Sender[str]]])
+    assert bound.mentioned == (int, str)

@@ -98,6 +98,7 @@ def test_the_conversation_is_long_enough() -> None:
     assert min(LENGTHS[0, 1], LENGTHS[1, 0]) >= 2000
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("block", range(BLOCKS))
 @pytest.mark.parametrize("how", ["reset", "silence"])
 @pytest.mark.parametrize("direction", [(0, 1), (1, 0)])

@@ -9,9 +9,14 @@ import pytest
 from comm.config import Config
 from comm.effects import Abort, Connect, Delivered
 from comm.events import PeerDown, PeerUp
+from comm.mpsc import Sender
 from comm.protocol import AckBody, Frame, Hello, Kind, encode_frame
 from tests.helpers import BYTES, Cluster, pack, receive_all
 from tests.stage import STRANGER, Stage, channel, frames_sent
+
+
+SENDER: Sender[Any] = Sender("comm", 1, STRANGER, b"c" * 16, *BYTES)
+"""What the other side of a stage has sent."""
 
 
 def resumed(cluster: Cluster, node: int) -> list[bool]:
@@ -85,7 +90,7 @@ def test_items_sent_into_a_welcome_that_was_lost_are_sent_again() -> None:
     """The accepting side may send at once; it replays what nobody received."""
     stage = Stage()
     link = stage.establish()
-    producer = stage.core.connect(stage_sender(), BYTES, stage.now)
+    producer = stage.core.connect(SENDER, BYTES, stage.now)
     stage.pump()
     again = stage.accept()
     stage.say(again, stage.hello())
@@ -95,17 +100,11 @@ def test_items_sent_into_a_welcome_that_was_lost_are_sent_again() -> None:
     assert producer.statistics().queued_items == 0
 
 
-def stage_sender() -> Any:
-    from comm.mpsc import Sender
-
-    return Sender("comm", 1, STRANGER, b"c" * 16, *BYTES)
-
-
 def test_what_has_arrived_is_not_sent_again() -> None:
     """HELLO says up to where; only what is behind it is replayed, in order."""
     stage = Stage()
     first = stage.establish()
-    producer = stage.core.connect(stage_sender(), BYTES, stage.now)
+    producer = stage.core.connect(SENDER, BYTES, stage.now)
     stage.pump()
     stage.accepts(first)
     for n in range(5):
@@ -125,7 +124,7 @@ def test_more_cannot_have_arrived_than_was_sent() -> None:
     """A HELLO that claims more counts as one that claims all."""
     stage = Stage()
     first = stage.establish()
-    producer = stage.core.connect(stage_sender(), BYTES, stage.now)
+    producer = stage.core.connect(SENDER, BYTES, stage.now)
     stage.pump()
     stage.accepts(first)
     producer.send(pack(1))
@@ -266,6 +265,7 @@ def test_a_link_is_wanted_back_as_soon_as_it_is_lost() -> None:
     """The node with the higher id dials at once; nobody has to ask for it."""
     cluster = Cluster()
     cluster.meet()
+    cluster.run(0.01)
     cluster.cut(0, 1)
     cluster.run(0.01)
     assert len(cluster.happened(1, Connect)) == 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 import random
 from typing import Any
 
@@ -21,12 +22,12 @@ TOKEN: Token[Any] = Token("news")
 class Source:
     """A producer, and what its application knows of it."""
 
-    def __init__(self, world: World, name: int, node: int, core: Any, item: int) -> None:
-        self.name = name
+    def __init__(self, world: World, node: int, core: Any) -> None:
+        self.name = len(world.sources)
         self.node = node
         self.producer = core
         self.incarnation = world.cluster[node].incarnation
-        self.accepted = item
+        self.accepted = 0
 
 
 class World:
@@ -57,7 +58,7 @@ class World:
         self.sources: list[Source] = []
         self.receivers: list[tuple[int, Any]] = []
         # Every receiver that there ever was: a freed one's identity would be reused.
-        self.all_receivers: list[Any] = []
+        self._all_receivers: list[Any] = []
         self.senders: list[Any] = []
         # What was taken, by the receiver and the producer, in the order of receipt.
         self.taken: dict[tuple[int, int], list[int]] = {}
@@ -82,14 +83,12 @@ class World:
             core = self.cluster[node].connect(sender, BYTES, self.cluster.now)
         except BrokenError:
             return
-        self.sources.append(Source(self, len(self.sources), node, core, 0))
+        self.sources.append(Source(self, node, core))
 
     def broadcast(self) -> None:
         node = self.live_node()
-        core = self.cluster[node].open_broadcast_sender(
-            TOKEN, BYTES, self.cluster.now
-        )
-        self.sources.append(Source(self, len(self.sources), node, core, 0))
+        core = self.cluster[node].open_broadcast_sender(TOKEN, BYTES, self.cluster.now)
+        self.sources.append(Source(self, node, core))
 
     def subscribe(self) -> None:
         node = self.live_node()
@@ -99,7 +98,7 @@ class World:
 
     def add_receiver(self, node: int, receiver: Any) -> None:
         self.receivers.append((node, receiver))
-        self.all_receivers.append(receiver)
+        self._all_receivers.append(receiver)
 
     def send(self) -> None:
         for _ in range(self.draw.randrange(1, 8)):
@@ -108,9 +107,7 @@ class World:
                 return
             size = self.draw.choice([0, 1, 10, 200, 1500])
             try:
-                source.producer.send(
-                    pack([source.name, source.accepted, b"x" * size])
-                )
+                source.producer.send(pack([source.name, source.accepted, b"x" * size]))
                 source.accepted += 1
             except (WouldBlock, Error):
                 pass
@@ -158,10 +155,8 @@ class World:
     def flush(self) -> None:
         source = self.live_source()
         if source is not None:
-            try:
+            with suppress(Error):
                 source.producer.request_flush()
-            except Error:
-                pass
 
     # The world's part.
 
@@ -238,9 +233,7 @@ class World:
                 for leg in self.legs(source):
                     statistics = leg.statistics()
                     assert statistics.accepted == (
-                        statistics.delivered
-                        + statistics.lost
-                        + statistics.queued_items
+                        statistics.delivered + statistics.lost + statistics.queued_items
                     )
                     self.note_leg(source, leg, statistics)
 
@@ -286,7 +279,7 @@ class World:
         else:
             raise AssertionError(f"not at rest: {self.cluster.pending()}")
         self.cluster.run(2 * self.config.resume_window_s)
-        while any([self.take_from(node, r) for node, r in self.receivers]):
+        while sum(self.take_from(node, r) for node, r in self.receivers):
             self.cluster.run(0.5)
 
     def check(self) -> None:
@@ -304,9 +297,7 @@ class World:
         assert statistics.accepted == source.accepted
         assert statistics.queued_items == 0
         taken = [
-            numbers
-            for (receiver, name), numbers in self.taken.items()
-            if name == source.name
+            numbers for (_, name), numbers in self.taken.items() if name == source.name
         ]
         assert len(taken) <= 1
         got = taken[0] if taken else []

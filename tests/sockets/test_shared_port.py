@@ -40,7 +40,7 @@ async def test_a_port_is_shared_with_another_protocol(
                 if match:
                     await first.handle_connection(reader, writer, prefix=prefix)
                     return
-                writer.write(b"another protocol: " + prefix + await reader.readline())
+                writer.write(b"another protocol: " + prefix + await reader.read())
                 writer.close()
 
             address = first.nodes[0]
@@ -59,6 +59,7 @@ async def test_a_port_is_shared_with_another_protocol(
                     address.host, address.port
                 )
             writer.write(b"GET /\n")
+            writer.write_eof()
             async with asyncio.timeout(PATIENCE_S):
                 assert await reader.read() == b"another protocol: GET /\n"
             writer.close()
