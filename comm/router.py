@@ -129,6 +129,7 @@ class Router:
     def _park(
         self, carrier: Carrier, channel: bytes
     ) -> tuple[ReceiverCore | None, Reason]:
+        self._parked = {c: r for c, r in self._parked.items() if r.inlets}
         waiting = sum(
             inlet.node_id == carrier.node_id
             for receiver in self._parked.values()

@@ -388,6 +388,7 @@ class Cluster:
             self._cut_wire(wire, how)
 
     def _forget(self, wire: Wire) -> None:
-        for node, link in wire.ends:
-            if all(wire.closed):
-                self.wires.pop((node, link), None)
+        for end in wire.ends:
+            # The next incarnation of a node may have used the number for another.
+            if all(wire.closed) and self.wires.get(end) is wire:
+                del self.wires[end]

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
 import gc
 import os
 from pathlib import Path
+import signal
 import sys
 import threading
 import time
+from types import FrameType
 from typing import Any
+
+import pytest
 
 
 __all__ = ["left_since", "run_async", "snapshot", "tasks_left"]
@@ -22,20 +27,48 @@ _CANCEL_S = 10.0
 """How long the tasks of a test that has failed may take to clean up."""
 
 
+class _TimedOut(KeyboardInterrupt):
+    """What asyncio lets through: any other exception of a callback it only logs."""
+
+
 def run_async(test: Coroutine[Any, Any, None]) -> None:
     """Runs a test in an event loop of its own; it must not leave a task behind.
 
-    Unlike `asyncio.run` this ends even when a task takes no notice of being cancelled,
-    or else a test that has timed out would hang here.
+    This ends even when the loop is busy for ever with something else than the test, or
+    when a task takes no notice of being cancelled.
     """
     loop = asyncio.new_event_loop()
+    with _time_outs_get_through():
+        try:
+            loop.run_until_complete(test)
+            left = loop.run_until_complete(tasks_left())
+            assert not left, f"the test left tasks behind: {', '.join(left)}"
+        finally:
+            loop.run_until_complete(_end())
+            loop.close()
+
+
+@contextmanager
+def _time_outs_get_through() -> Iterator[None]:
+    """The plugin for time-outs raises its exception from a signal's handler."""
+    raise_failure = signal.getsignal(signal.SIGALRM)
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        signal.setitimer(signal.ITIMER_REAL, 2 * _CANCEL_S)
+        assert callable(raise_failure), "an alarm that nobody has set"
+        try:
+            raise_failure(number, frame)
+        except pytest.fail.Exception as failure:
+            raise _TimedOut from failure
+
+    signal.signal(signal.SIGALRM, handle)
     try:
-        loop.run_until_complete(test)
-        left = loop.run_until_complete(tasks_left())
-        assert not left, f"the test left tasks behind: {', '.join(left)}"
+        yield
+    except _TimedOut as time_out:
+        assert time_out.__cause__ is not None
+        raise time_out.__cause__ from None
     finally:
-        loop.run_until_complete(_end())
-        loop.close()
+        signal.signal(signal.SIGALRM, raise_failure)
 
 
 async def _end() -> None:

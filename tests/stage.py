@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+import itertools
 import random
 from typing import Any, TypeVar
 
@@ -226,10 +227,13 @@ class Stage:
 
     # What the core does.
 
-    def pump(self) -> None:
-        """Takes all effects, and reads the frames among them."""
+    def pump(self, at_most: int | None = None) -> None:
+        """Takes all effects, or the next few, and reads the frames among them."""
         self.core.check_invariants()
-        while (effect := self.core.next_effect()) is not None:
+        for _ in itertools.count() if at_most is None else range(at_most):
+            effect = self.core.next_effect()
+            if effect is None:
+                return
             self.effects.append(effect)
             self.core.check_invariants()
             if isinstance(effect, Transmit):

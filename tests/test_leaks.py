@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -97,6 +99,33 @@ def test_a_stubborn_task_does_not_hang(monkeypatch: pytest.MonkeyPatch) -> None:
 
     with pytest.raises(ZeroDivisionError):
         leaks.run_async(fail())
+
+
+def test_a_time_out_reaches_a_busy_loop() -> None:
+    """A test times out even if the alarm goes off in a callback of the loop."""
+
+    def alarm(_number: int, _frame: object) -> None:
+        pytest.fail("too slow")
+
+    async def wait() -> None:
+        loop = asyncio.get_running_loop()
+
+        def hurry() -> None:
+            loop.call_soon(hurry)
+            if next(calls) == 10:
+                signal.raise_signal(signal.SIGALRM)
+
+        hurry()
+        await loop.create_future()
+
+    calls = itertools.count()
+    before = signal.signal(signal.SIGALRM, alarm)
+    try:
+        with pytest.raises(pytest.fail.Exception, match="too slow"):
+            leaks.run_async(wait())
+        assert signal.getsignal(signal.SIGALRM) is alarm
+    finally:
+        signal.signal(signal.SIGALRM, before)
 
 
 async def test_an_asynchronous_test_runs_in_a_loop() -> None:

@@ -173,7 +173,7 @@ class FanoutMember:
             ProducerAborted: Likewise for one that was aborted.
             ClosedError: After `close`.
         """
-        if self.is_closed:
+        if self.is_closed or self._fanout.receiver.is_closed:
             raise ClosedError(
                 f"channel {channel_name(self.channel)}: this receiver was closed"
             )

@@ -168,6 +168,13 @@ class BroadcastSenderCore:
             if leg is not None:
                 leg.abort(reason)
 
+    def fail(self, error: Error) -> None:
+        """Nothing more can be sent, to whichever node."""
+        if self.is_open:
+            self.error = error
+            self._credit = 0
+            self._fabric.emit(Failed(self.id, error))
+
     def node_returned(self, node_id: int) -> None:
         """A session with the node stands again, or for the first time."""
         if self.is_open and node_id in self._legs and self._legs[node_id] is None:
@@ -217,8 +224,7 @@ class BroadcastSenderCore:
         if leg.lost:
             self._unraised = self._unraised or leg.error
         if isinstance(leg.error, UsageError):
-            self.error = leg.error
-            self._fabric.emit(Failed(self.id, leg.error))
+            self.fail(leg.error)
 
     def _end(self) -> None:
         self.is_finished = True

@@ -14,7 +14,8 @@ __all__ = ["Token"]
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
+# With slots, Python 3.11 could not make a `Token[Job]("jobs")`.
+@dataclass(frozen=True)
 class Token(Generic[T]):
     """The name of a broadcast channel, which every node knows beforehand.
 

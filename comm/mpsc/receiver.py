@@ -121,7 +121,11 @@ class ReceiverCore:
     @property
     def is_readable(self) -> bool:
         """Whether `take` would not raise `WouldBlock`."""
-        return bool(self._ready) or self.is_ended or self.is_closed
+        return (
+            self.is_ended
+            or self.is_closed
+            or any(i.is_takeable or not i.has_entries for i in self._ready)
+        )
 
     @property
     def inlets(self) -> tuple[Inlet, ...]:
@@ -230,16 +234,17 @@ class ReceiverCore:
         if not self.is_limited:
             self._tell_gone(inlet)
         if inlet.has_entries:
+            # One behind the other: which of them a new one comes behind is not known.
+            inlet.predecessor = self._orphans.get(inlet.node_id, inlet.predecessor)
             self._orphans[inlet.node_id] = inlet
         self.inlet_changed(inlet)
 
     def inlet_discarded(self, inlet: Inlet, count: int) -> None:
         """Items that may have been reported as lost were discarded."""
         self._discarded += count
-        if inlet.is_queued and not inlet.has_entries:
+        if not inlet.has_entries:
             # It may have an error to tell instead.
-            inlet.is_queued = False
-            self._ready.remove(inlet)
+            self._unqueue(inlet)
         first = inlet.arrived - count
         reason = (
             "the session was lost before the producer's node could have known that "
@@ -303,13 +308,17 @@ class ReceiverCore:
             inlet.is_queued = True
             self._ready.append(inlet)
 
+    def _unqueue(self, inlet: Inlet) -> None:
+        if inlet.is_queued:
+            inlet.is_queued = False
+            self._ready.remove(inlet)
+
     def _remove(self, inlet: Inlet) -> None:
         del self._inlets[inlet.id]
+        self._unqueue(inlet)
         inlet.owner = None
-        if self._orphans.get(inlet.node_id) is inlet:
-            del self._orphans[inlet.node_id]
         if inlet.error is not None:
-            self._release_successors(inlet)
+            self._unchain(inlet)
         self._account(inlet)
         if inlet.is_finished:
             self._finished += 1
@@ -317,10 +326,14 @@ class ReceiverCore:
             self._lost += 1
         self._wake_at_end()
 
-    def _release_successors(self, inlet: Inlet) -> None:
+    def _unchain(self, inlet: Inlet) -> None:
+        if self._orphans.get(inlet.node_id) is inlet:
+            del self._orphans[inlet.node_id]
+            if inlet.predecessor is not None:
+                self._orphans[inlet.node_id] = inlet.predecessor
         for other in self.inlets:
             if other.predecessor is inlet:
-                other.predecessor = None
+                other.predecessor = inlet.predecessor
                 self._settle(other)
 
     def _account(self, inlet: Inlet) -> None:

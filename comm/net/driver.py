@@ -174,6 +174,10 @@ class Driver:
         self.leave()
         if self.state is DriverState.LEAVING:
             self.connections.stop()
+            for port in list(self.handles.values()):
+                if isinstance(port, ReceivingPort):
+                    # It knows what of its last batch was not handed out.
+                    port.close()
             self._tell(self.core.close, self.now())
             self._end(DriverState.CLOSED)
 

@@ -27,6 +27,9 @@ _READ_BYTES = 256 << 10
 
 _HIGH_BYTES = 64 << 10
 
+_ACCEPTED_AT_ONCE = 16
+"""In one turn of the loop, as over sockets."""
+
 
 class MemoryNetwork:
     """A network in which addresses are mere names, shared by all who hold it."""
@@ -50,7 +53,7 @@ class MemoryNetwork:
         far = MemoryTransport(listener.factory(), address)
         near.join(far)
         near.begin()
-        far.begin()
+        listener.queue(far)
         try:
             # As with sockets, `connection_made` has been called when this returns.
             await asyncio.sleep(0)
@@ -82,12 +85,27 @@ class _MemoryListener:
     ) -> None:
         self._listeners = listeners
         self._address = address
+        self._queue: deque[MemoryTransport] = deque()
         self.factory = factory
+
+    def queue(self, connection: MemoryTransport) -> None:
+        """Accepts the connection as soon as it has its turn."""
+        if not self._queue:
+            asyncio.get_running_loop().call_soon(self._accept)
+        self._queue.append(connection)
 
     def close(self) -> None:
         """Stops accepting."""
         if self._listeners.get(self._address) is self:
             del self._listeners[self._address]
+        while self._queue:
+            self._queue.popleft().abort()
+
+    def _accept(self) -> None:
+        for _ in range(min(_ACCEPTED_AT_ONCE, len(self._queue))):
+            self._queue.popleft().begin()
+        if self._queue:
+            asyncio.get_running_loop().call_soon(self._accept)
 
 
 class _Pipe:
@@ -147,7 +165,9 @@ class MemoryTransport(asyncio.Transport):
         self._far = self
         self._inbound, self._outbound = _Pipe(), _Pipe()
         self._high, self._low = _HIGH_BYTES, _HIGH_BYTES // 4
-        self._is_delivering = False
+        # Until the connection is made, as if something were under way already.
+        self._is_delivering = True
+        self._is_made = False
         self._is_reading = True
         self._is_paused = False
         self._is_closing = False
@@ -276,7 +296,10 @@ class MemoryTransport(asyncio.Transport):
         self._call_soon(self._lose, error)
 
     def _made(self) -> None:
-        self._protocol.connection_made(self)
+        if not self._is_closing:
+            self._is_made = True
+            self._protocol.connection_made(self)
+            self._call_soon(self._deliver)
 
     def _deliver(self) -> None:
         self._is_delivering = False
@@ -315,7 +338,8 @@ class MemoryTransport(asyncio.Transport):
         elif self._inbound.size:
             self._far.reset_soon()
         self._inbound.clear()
-        self._protocol.connection_lost(error)
+        if self._is_made:
+            self._protocol.connection_lost(error)
 
     def _call_soon(self, callback: Callable[..., None], *args: object) -> None:
         self._loop.call_soon(self._guarded, callback, *args)

@@ -30,6 +30,10 @@ ProtocolFactory = Callable[[], asyncio.Protocol]
 _BACKLOG = 1024
 """A whole cluster may dial at the same moment; a dropped SYN costs a second."""
 
+_ACCEPTED_AT_ONCE = 16
+"""In one turn of the loop, so that those accepted before are heard in between: each
+waits as half open, and of those there is a limit."""
+
 
 class Listener(Protocol):
     """Something that accepts connections."""
@@ -77,7 +81,7 @@ class SocketNetwork:
             server = await loop.create_unix_server(
                 factory,
                 sock=_bind_unix(address.path),
-                backlog=_BACKLOG,
+                backlog=_ACCEPTED_AT_ONCE,
                 start_serving=False,
             )
             listener: Listener = _UnixListener(server, address.path)
@@ -86,7 +90,7 @@ class SocketNetwork:
                 factory,
                 address.host,
                 address.port,
-                backlog=_BACKLOG,
+                backlog=_ACCEPTED_AT_ONCE,
                 reuse_address=True,
                 start_serving=False,
             )
@@ -96,6 +100,8 @@ class SocketNetwork:
                 tune(listening, is_loopback=address.is_loopback)
         try:
             await server.start_serving()
+            for listening in server.sockets:
+                _queue_more(listening)
         except BaseException:
             listener.close()
             raise
@@ -169,6 +175,12 @@ def describe(error: OSError) -> str:
     if error.errno is not None and error.errno > 0:
         return os.strerror(error.errno).lower()
     return str(error) or type(error).__name__
+
+
+def _queue_more(listening: socket.socket) -> None:
+    """Lets more connections wait to be accepted than asyncio would."""
+    with listening.dup() as twin:
+        twin.listen(_BACKLOG)
 
 
 def _bind_unix(path: str) -> socket.socket:

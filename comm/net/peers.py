@@ -117,11 +117,11 @@ class RawStreams:
             raise
         finally:
             self._asked.pop(link, None)
-        if asked.error is not None:
+        if asked.stream is not None:
+            return asked.stream
+        if asked.error is not None and not driver.is_over:
             raise asked.error
-        if asked.stream is None:
-            raise driver.closed_error()
-        return asked.stream
+        raise driver.closed_error()
 
     def opened(self, effect: StreamOpened, stream: RawStream) -> None:
         """A link has become a raw stream."""

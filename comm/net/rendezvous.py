@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from itertools import islice
 
 from comm.errors import RendezvousError
 from comm.net.driver import Driver, DriverState
@@ -12,6 +13,9 @@ __all__ = ["meet"]
 
 _REMINDER_S = 10.0
 """How often the log says who is missing."""
+
+_REMINDED_MAX = 5
+"""How many of them it names."""
 
 
 async def meet(driver: Driver, timeout_s: float | None) -> None:
@@ -60,15 +64,23 @@ async def _all_met(driver: Driver) -> bool:
 
 
 def _remind(driver: Driver) -> None:
-    missing = _describe(driver, driver.core.missing())
+    core = driver.core
+    missing = core.missing()
+    text = _describe(driver, missing, _REMINDED_MAX)
+    if len(missing) > _REMINDED_MAX:
+        text += f"; and {len(missing) - _REMINDED_MAX} more"
     driver.chronicle.log.caution(
-        "rendezvous", f"node {driver.core.node_id} still waits for {missing}"
+        "rendezvous", f"node {core.node_id} still waits for {text}"
     )
 
 
-def _describe(driver: Driver, missing: dict[int, Exception]) -> str:
+def _describe(
+    driver: Driver, missing: dict[int, Exception], limit: int | None = None
+) -> str:
     nodes = driver.core.nodes
-    return "; ".join(
-        f"node {node_id} ({nodes[node_id]}): {cause}"
-        for node_id, cause in missing.items()
-    )
+    texts: list[str] = []
+    for node_id, cause in islice(missing.items(), limit):
+        name = f"node {node_id} ({nodes[node_id]})"
+        text = str(cause)
+        texts.append(text if text.startswith(name) else f"{name}: {text}")
+    return "; ".join(texts)

@@ -258,7 +258,7 @@ class PeerCore:
         if link is not None:
             payload = ReasonBody(reason).encode()
             goodbye = encode_frame(Kind.GOODBYE, value=Reason.LEAVING, payload=payload)
-            buffers = [*self.session.fill(), goodbye]
+            buffers = [*self.session.farewell(), goodbye]
             self._fabric.emit(Transmit(link.id, buffers))
             self._detach_link()
             self._links.close(link)

@@ -297,6 +297,14 @@ class Session:
         self._must_ack = False
         return buffers
 
+    def farewell(self) -> list[bytes]:
+        """Returns what the other side must still know before this side leaves.
+
+        Items that nobody has sent yet are not among it: they are reported as lost.
+        """
+        self._ready.clear()
+        return self.fill()
+
     def statistics(self, generation: int) -> SessionStatistics:
         """Returns a snapshot."""
         return SessionStatistics(

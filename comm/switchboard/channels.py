@@ -8,7 +8,7 @@ from typing import Any
 from comm.broadcast.fanout import FanoutCore
 from comm.broadcast.sender import BroadcastSenderCore
 from comm.broadcast.token import Token
-from comm.errors import StaleSender, UsageError
+from comm.errors import ClosedError, StaleSender, UsageError
 from comm.fabric import Fabric
 from comm.mpsc.producer import LegOwner, ProducerCore
 from comm.mpsc.receiver import ReceiverCore
@@ -159,6 +159,16 @@ class Channels:
         """A session that had no link before has one now."""
         for sender in self._broadcasts.values():
             sender.node_returned(node_id)
+
+    def close(self) -> None:
+        """Ends what sends from this node, with or without a session."""
+        error = ClosedError(
+            f"node {self._membership.node_id}: this switchboard was closed; make "
+            "another one"
+        )
+        for sender in self._broadcasts.values():
+            sender.fail(error)
+        self._loopback.streams.lost(error, keep_doubtful=True)
 
     def undelivered(self) -> tuple[Undelivered, ...]:
         """Returns what is not known to be delivered, for each producer."""

@@ -101,7 +101,10 @@ class SwitchboardCore:
     def handle_accepted(self, now: Instant) -> LinkId:
         """Somebody connected to this node."""
         self._fabric.advance(now)
-        return self._dispatcher.accept()
+        link = self._dispatcher.accept()
+        if self._is_closed:
+            self._links.abort(link)
+        return link.id
 
     def handle_connected(self, link: LinkId, now: Instant) -> None:
         """A connection that `Connect` asked for stands."""
@@ -237,15 +240,10 @@ class SwitchboardCore:
         self._is_closed = True
         for receiver in self._router.receivers:
             receiver.close()
+        self._channels.close()
         for peer in self._peers:
             if peer is not None:
                 peer.say_goodbye(reason)
-        self._channels.loopback.streams.lost(
-            ClosedError(
-                f"node {self.node_id}: this switchboard was closed; make another one"
-            ),
-            keep_doubtful=True,
-        )
         for link in self._links.all():
             self._dispatcher.end(link, "this switchboard was closed")
 

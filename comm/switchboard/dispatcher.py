@@ -42,7 +42,7 @@ class Dispatcher:
         self._membership = membership
         self._peers = peers
 
-    def accept(self) -> LinkId:
+    def accept(self) -> Link:
         """Takes a connection that somebody made to this node.
 
         Where too many are half open already, the oldest of them makes room: an
@@ -51,7 +51,7 @@ class Dispatcher:
         half_open = self._links.half_open
         if len(half_open) >= self._fabric.config.half_open_max:
             self.end(half_open[0], "too many connections are in their handshake")
-        return self._links.accept().id
+        return self._links.accept()
 
     def open_stream(self, node_id: int) -> LinkId:
         """Begins a raw stream to a node."""

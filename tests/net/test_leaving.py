@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 import logging
-import os
 from pathlib import Path
 import stat
 from typing import Any
@@ -57,7 +56,7 @@ async def test_an_address_in_use_is_explained(tmp_path: Path) -> None:
             await rival.__aenter__()
         assert nodes[0] in str(caught.value)
         await rival.aclose()
-    with pytest.raises(comm.ConfigurationError, match="nobody|does not exist"):
+    with pytest.raises(comm.ConfigurationError, match="does not exist"):
         await Switchboard(nodes, 1).__aenter__()
 
 
@@ -101,13 +100,6 @@ async def test_leaving_says_what_it_gives_up(
     async with boards(config=replace(FAST, close_timeout_s=0.01)) as (near, far):
         sender, receiver = near.mpsc(int)
         producer = await far.connect(sender)
-        receiver.close()
-        await near.aclose()
-        away = near.mpsc if False else sender
-        del away
-    async with boards(config=replace(FAST, close_timeout_s=0.01)) as (near, far):
-        sender, receiver = near.mpsc(int)
-        producer = await far.connect(sender)
         near._driver.connections.cut()
         near._driver.connections.stop()
         await settle(3)
@@ -117,6 +109,21 @@ async def test_leaving_says_what_it_gives_up(
         with pytest.raises(comm.ClosedError):
             await producer.aclose()
         receiver.close()
+
+
+async def test_leaving_gives_back_what_was_not_received(boards: Boards) -> None:
+    """A switchboard that leaves while a receiver is in the middle of a batch tells the
+    producer how much of it was received; the rest counts as lost."""
+    async with boards() as (near, far):
+        sender, receiver = near.mpsc(int)
+        producer = await far.connect(sender)
+        await producer.send_many(range(10))
+        assert [await receiver.receive() for _ in range(3)] == [0, 1, 2]
+        await near.aclose()
+        await eventually(lambda: producer.statistics().lost)
+        statistics = producer.statistics()
+        assert (statistics.delivered, statistics.lost) == (3, 7)
+        producer.close()
 
 
 @pytest.mark.parametrize("turns", range(6))
@@ -201,7 +208,7 @@ async def test_a_start_that_is_cancelled_leaves_nothing() -> None:
             pass
         else:
             await board.aclose()
-        assert not os.path.exists(os.path.dirname(board.nodes[0].path))
+        assert mode(Path(board.nodes[0].path).parent) is None
 
 
 def broken(method: str) -> Callable[[Switchboard], None]:
@@ -211,9 +218,8 @@ def broken(method: str) -> Callable[[Switchboard], None]:
         def fail(*_: object) -> None:
             raise ZeroDivisionError(method)
 
-        core = board._driver.core
-        type(core)  # The instance's attribute hides the method of its class.
-        object.__setattr__(core, method, fail)
+        # The instance's attribute hides the method of its class.
+        setattr(board._driver.core, method, fail)
 
     return break_it
 
@@ -236,7 +242,8 @@ async def test_an_internal_error_hangs_nobody(
         events = near.events()
         await settle(1)
         broken(method)(near)
-        await producer.send(1)
+        if method != "handle_timeout":
+            await producer.send(1)
         async with asyncio.timeout(PATIENCE_S):
             results = await asyncio.gather(*waiting[:1], return_exceptions=True)
         assert type(results[0]) is comm.Error
@@ -257,9 +264,9 @@ async def test_an_internal_error_hangs_nobody(
         producer.abort()
 
 
+@pytest.mark.timeout(300)
 async def test_a_loopback_cluster_of_many(boards: Boards) -> None:
-    """200 nodes in one process meet one another, each exactly one connection to each
-    other, and talk."""
+    """200 nodes in one process meet, over one connection for each two, and talk."""
     count = 200
     config = replace(
         comm.Config(),
@@ -269,7 +276,7 @@ async def test_a_loopback_cluster_of_many(boards: Boards) -> None:
     )
     network = MemoryNetwork()
     async with boards(nodes=count, config=config, network=network) as nodes:
-        async with asyncio.timeout(PATIENCE_S * 2):
+        async with asyncio.timeout(200):
             await asyncio.gather(*(node.rendezvous() for node in nodes))
         sender, receiver = nodes[0].mpsc(int, max_producers=count)
 

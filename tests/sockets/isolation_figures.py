@@ -5,8 +5,8 @@ sends to a channel of node 0 which is read as fast as possible, while 0, 1 or 1,
 other producers of the same link are stalled with full windows. The rounds alternate, so
 that a change of the machine's speed hits all alike. It prints the median throughput of
 each, as a share of the lone one, and how much memory both processes have grown, beside
-the bound that the windows give. The exit status is 0 if no share is below 95 % and no
-process has grown beyond the bound.
+the bound that the windows give. The exit status is 0 if one stalled receiver leaves at
+least 95 %, and no process has grown beyond the bound.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import argparse
 import asyncio
 from collections.abc import Sequence
 import itertools
+import logging
 from pathlib import Path
 import statistics
 import subprocess
@@ -128,7 +129,8 @@ def report(
     for stalled in STALLED:
         rate = statistics.median(rates[stalled])
         bound = bound_bytes(stalled)
-        good = good and rate >= SHARE_MIN * lone and growths[stalled] <= bound
+        good = good and growths[stalled] <= bound
+        good = good and (stalled != 1 or rate >= SHARE_MIN * lone)
         sys.stdout.write(
             f"{transport:5} {stalled:5} stalled: {rate:10,.0f} items/s, "
             f"{rate / lone:6.1%} of the lone rate; grown by "
@@ -145,6 +147,7 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=10)
     parser.add_argument("--items", type=int, default=50_000)
     options = parser.parse_args()
+    logging.getLogger("comm").setLevel(logging.ERROR)
     if options.child:
         asyncio.run(send(options.child))
         return 0

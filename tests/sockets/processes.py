@@ -104,12 +104,17 @@ class Processes:
 
     async def summon(self) -> None:
         """Tells every child that is there, or comes, where to report."""
-        async with self.switchboard.broadcast_tx(CONTROL) as control:
+        control = self.switchboard.broadcast_tx(CONTROL)
+        try:
             await control.send(self._reports)
+        finally:
+            control.close()
 
     async def collect(self) -> None:
         """Takes the reports of the children, for ever."""
         self._reports, reports = self.switchboard.mpsc()
+        # A node that is slower to start than the resume window counts as lost.
+        await self.switchboard.rendezvous()
         await self.summon()
         async for node_id, number, result in reports:
             self.children[node_id].report(number, result)

@@ -114,7 +114,7 @@ def _drawing(drawn: random.Random) -> Callable[[], Limits]:
 async def _carry(boards: Cluster, here: int, there: int) -> None:
     sender, receiver = boards[here].mpsc(max_producers=1)
     items = [[number, bytes(number % 97)] for number in range(ITEMS)]
-    async with asyncio.TaskGroup() as tasks:
+    async with receiver, asyncio.TaskGroup() as tasks:
         tasks.create_task(_send(boards, there, sender, items))
         received = [item async for item in receiver]
     assert received == items

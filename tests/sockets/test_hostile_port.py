@@ -68,6 +68,8 @@ async def _converse(boards: list[Switchboard], stop: asyncio.Event) -> int:
     echo_sender, echoes = boards[1].mpsc(int)
     number = 0
     async with (
+        receiver,
+        echoes,
         boards[1].connect(sender) as producer,
         boards[0].connect(echo_sender) as echo,
     ):

@@ -13,7 +13,7 @@ import pytest
 import comm
 from comm.broadcast import Token
 from comm.events import LossReport, PeerDown, PeerRestarted, PeerUp
-from tests.cluster import FAST, LOSSY, PATIENCE_S, collect, eventually, fill, take
+from tests.cluster import FAST, LOSSY, PATIENCE_S, collect, fill, take
 from tests.sockets.processes import TRANSPORTS, run_processes
 
 
@@ -171,14 +171,22 @@ async def test_a_broadcast_goes_on_without_the_killed(transport: str) -> None:
     config = replace(LOSSY, window_bytes=1000)
     async with run_processes(transport, 3, config) as processes:
         switchboard, board = processes.switchboard, processes.board
-        await switchboard.rendezvous(PATIENCE_S)
+        for node_id in (1, 2):
+            await processes.order(node_id, "events")
         token = Token("unheard", bytes)
-        async with switchboard.broadcast_tx(token) as producer:
-            await producer.send(bytes(100))
-            accepted = fill(producer, [bytes(100)] * 1000)
-            assert accepted < 1000
-            processes.children[2].signal(signal.SIGKILL)
-            await board.event(LossReport, node_id=2, channel=token.channel)
-            assert not board.of(LossReport, node_id=1)
-            await eventually(lambda: switchboard.peers[1].is_up)
-            producer.abort()
+        producer = switchboard.broadcast_tx(token)
+        await producer.send(b"heard by both")
+        await producer.flush(PATIENCE_S)
+        processes.children[2].signal(signal.SIGSTOP)
+        await producer.send(b"heard by one")
+        while fill(producer, [bytes(100)]):
+            pass
+        processes.children[2].signal(signal.SIGKILL)
+        report = await board.event(LossReport, node_id=2, channel=token.channel)
+        assert report.first_sequence == 1
+        assert not board.of(LossReport, node_id=1)
+        with pytest.raises(comm.PeerLost):
+            await producer.flush(PATIENCE_S)
+        await producer.flush(PATIENCE_S)
+        assert switchboard.peers[1].is_up
+        producer.close()
