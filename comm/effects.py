@@ -16,6 +16,8 @@ from comm.events import Event
 
 __all__ = [
     "Abort",
+    "BatchesSettled",
+    "BatchesWithheld",
     "Close",
     "Connect",
     "Delivered",
@@ -154,7 +156,38 @@ class EventOccurred:
     event: Event
 
 
-Request = Connect | Transmit | Close | Abort
+@dataclass(frozen=True, slots=True)
+class BatchesWithheld:
+    """Request: hand out nothing more of batches that are in doubt.
+
+    The other side may soon report their items as lost. `BatchesSettled` follows.
+
+    Attributes:
+        session: The `session` of those batches.
+        confirmed: Those with a higher `frame` are in doubt.
+    """
+
+    session: int
+    confirmed: int
+
+
+@dataclass(frozen=True, slots=True)
+class BatchesSettled:
+    """Request: go on handing out batches that were in doubt, or drop what is left
+    of them and tell their receivers by `discard`.
+
+    Attributes:
+        session: The `session` of those batches.
+        confirmed: Those with a higher `frame` were in doubt.
+        revoked: Whether they are to be dropped.
+    """
+
+    session: int
+    confirmed: int
+    revoked: bool
+
+
+Request = Connect | Transmit | Close | Abort | BatchesWithheld | BatchesSettled
 Happening = (
     Opened
     | Failed

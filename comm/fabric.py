@@ -45,9 +45,17 @@ class Cut(NamedTuple):
 
 class Carrier(Protocol):
     """What moves the frames of streams between two nodes: a session, or the
-    loopback of a node to itself."""
+    loopback of a node to itself.
 
+    Attributes:
+        id: Which conversation; 0 for the loopback.
+        node_id: The other node.
+        confirmed: What the other side is known to know that it has arrived.
+    """
+
+    id: int
     node_id: int
+    confirmed: int
 
     def schedule(self, source: Source) -> None:
         """Gives the source a turn, until it has nothing left to cut."""
@@ -95,6 +103,7 @@ class Fabric:
 
     __slots__ = (
         "_last_id",
+        "_last_session",
         "config",
         "dirty",
         "effects",
@@ -122,6 +131,7 @@ class Fabric:
         self.refused = 0
         self.protocol_errors = 0
         self._last_id = 0
+        self._last_session = 0
 
     def advance(self, now: Instant) -> None:
         """Takes note of the time.
@@ -134,6 +144,11 @@ class Fabric:
         """Returns a number that no other link, handle or batch has."""
         self._last_id += 1
         return self._last_id
+
+    def next_session(self) -> int:
+        """Returns a number that no other session of this node has, from 1."""
+        self._last_session += 1
+        return self._last_session
 
     def emit(self, effect: Effect) -> None:
         """Adds an effect behind the others."""

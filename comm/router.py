@@ -41,11 +41,6 @@ class Router:
         broadcast = (r for r in self._broadcast.values() if not r.is_closed)
         return (*self._mpsc.values(), *broadcast)
 
-    @property
-    def parked(self) -> tuple[ReceiverCore, ...]:
-        """What waits for a receiver, the oldest first."""
-        return tuple(self._parked.values())
-
     def add_mpsc(
         self, channel: bytes, item: ItemKind, max_producers: int | None
     ) -> ReceiverCore:

@@ -91,9 +91,6 @@ class Timers:
     def __contains__(self, key: object) -> bool:
         return key in self._deadlines
 
-    def __len__(self) -> int:
-        return len(self._deadlines)
-
 
 def fingerprint(root: object, ignored: frozenset[str] = frozenset()) -> str:
     """Returns a digest of everything that can be reached from `root`.

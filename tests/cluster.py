@@ -23,6 +23,7 @@ from collections.abc import (
     Iterator,
 )
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from dataclasses import replace
 from typing import Any, Protocol, TypeVar
 
 import comm
@@ -31,6 +32,7 @@ from comm.events import Event
 
 
 __all__ = [
+    "CALM",
     "FAST",
     "LOSSY",
     "PATIENCE_S",
@@ -73,6 +75,10 @@ LOSSY = Config(
 """The same, with a resume window that a test can wait out."""
 
 
+CALM = replace(FAST, connect_backoff_s=(0.5, 1.0))
+"""For tests that count connections: nodes do not dial one another at the same time."""
+
+
 class Wire(Protocol):
     """What joins the nodes of a cluster: all that a test can do to a transport."""
 
@@ -103,12 +109,16 @@ class Wire(Protocol):
     async def cut(self, a: int, b: int) -> None:
         """Resets every connection between two nodes; they may connect anew."""
 
-    def stall(self, a: int, b: int) -> None:
-        """Lets no byte through between two nodes, in either direction, and none of
-        a new connection either, while all connections seem to stand."""
+    def stall(self, a: int, b: int, *, one_way: bool = False) -> None:
+        """Lets no byte through from `a` to `b`, nor from `b` to `a` unless it is one
+        way, and none of a new connection either, while all connections seem to stand.
+        """
 
     def resume(self, a: int, b: int) -> None:
         """Ends a stall; what was held up goes on."""
+
+    def limit(self, bytes_per_s: float | None) -> None:
+        """Limits what passes in each direction of a connection; None ends it."""
 
     def count(self) -> int:
         """Returns how many connections were ever made."""
@@ -238,13 +248,18 @@ class Cluster:
         """Resets every connection between two nodes."""
         await self.wire.cut(a, b)
 
-    def stall(self, a: int, b: int) -> None:
-        """Lets nothing through between two nodes, without closing anything."""
-        self.wire.stall(a, b)
+    def stall(self, a: int, b: int, *, one_way: bool = False) -> None:
+        """Lets nothing through between two nodes, or from the first to the second
+        alone, without closing anything."""
+        self.wire.stall(a, b, one_way=one_way)
 
     def resume(self, a: int, b: int) -> None:
         """Ends a stall."""
         self.wire.resume(a, b)
+
+    def limit(self, bytes_per_s: float | None) -> None:
+        """Limits the bandwidth of each connection; None lifts the limit."""
+        self.wire.limit(bytes_per_s)
 
     async def rendezvous(self) -> None:
         """Waits until every two nodes have met."""

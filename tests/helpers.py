@@ -331,11 +331,7 @@ class Cluster:
                 core.handle_closed(link, self.now, "connection reset")
 
     def _distinct_wires(self) -> list[Wire]:
-        wires: list[Wire] = []
-        for wire in self.wires.values():
-            if all(wire is not known for known in wires):
-                wires.append(wire)
-        return wires
+        return list({id(wire): wire for wire in self.wires.values()}.values())
 
     def _next_event(self) -> tuple[float, Callable[[], None] | None]:
         at, action = float("inf"), None

@@ -96,10 +96,9 @@ class ProxiedLink:
         self.target(direction).close()
         self._forget()
 
-    def stall(self, *directions: Direction) -> None:
-        """Passes nothing on, in the given directions or in both, until `resume`."""
-        for direction in directions or tuple(Direction):
-            self._pipes[direction].stall()
+    def stall(self, direction: Direction) -> None:
+        """Passes nothing on in a direction, until `resume`."""
+        self._pipes[direction].stall()
 
     def resume(self) -> None:
         """Passes bytes on again, in both directions."""

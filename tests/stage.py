@@ -147,8 +147,8 @@ class Stage:
 
     def resume(self, received: int = 0, **changes: Any) -> bytes:
         """Returns a HELLO that goes on with the session."""
-        bound_to = {"peer_incarnation": self.core.incarnation, "received": received}
-        return self.hello(**(bound_to | changes))
+        changes = {"peer_incarnation": self.core.incarnation} | changes
+        return self.hello(received=received, **changes)
 
     def establish(self, **changes: Any) -> LinkId:
         """The other side dials, and is let in."""

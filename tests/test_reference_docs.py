@@ -6,7 +6,7 @@ from dataclasses import fields
 import re
 from typing import get_args
 
-from comm import errors, events
+from comm import effects, errors, events
 from comm.config import Config
 from tests.source import ROOT
 
@@ -56,3 +56,10 @@ def test_every_event_is_explained() -> None:
     for event in get_args(events.Event):
         named = re.findall(r"`(\w+)`", rows[event.__name__])
         assert named == [each.name for each in fields(event)]
+
+
+def test_every_effect_is_explained() -> None:
+    """The page for embedders has a row for each effect."""
+    rows = re.findall(r"^\| `(\w+)\(", _page("embedding.md"), re.MULTILINE)
+    kinds = (*get_args(effects.Request), *get_args(effects.Happening))
+    assert sorted(rows) == sorted(kind.__name__ for kind in kinds)

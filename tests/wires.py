@@ -27,7 +27,7 @@ from comm.net.memory import MemoryNetwork
 from comm.net.network import Listener, Network, ProtocolFactory, SocketNetwork
 from comm.protocol import Connection, Hello, Kind
 from tests.cluster import FAST, Cluster, ClusterFactory, eventually, run_cluster
-from tests.proxy import ProxiedLink, Proxy
+from tests.proxy import Direction, ProxiedLink, Proxy
 
 
 __all__ = [
@@ -111,7 +111,8 @@ class ProxyWire:
             for front, back in addresses
         ]
         self._hellos: dict[ProxiedLink, Hello] = {}
-        self._stalled: set[frozenset[int]] = set()
+        # Pairs of nodes, of which the second hears nothing of the first.
+        self._stalled: set[tuple[int, int]] = set()
         self._felled: set[bytes] = set()
 
     @property
@@ -149,15 +150,19 @@ class ProxyWire:
         for link in self._between(a, b):
             link.cut()
 
-    def stall(self, a: int, b: int) -> None:
-        self._stalled.add(frozenset({a, b}))
+    def stall(self, a: int, b: int, *, one_way: bool = False) -> None:
+        self._stalled |= {(a, b)} if one_way else {(a, b), (b, a)}
         for link in self._between(a, b):
-            link.stall()
+            self._apply_stalls(link, self._hellos[link])
 
     def resume(self, a: int, b: int) -> None:
-        self._stalled.discard(frozenset({a, b}))
+        self._stalled -= {(a, b), (b, a)}
         for link in self._between(a, b):
             link.resume()
+
+    def limit(self, bytes_per_s: float | None) -> None:
+        for proxy in self._proxies:
+            proxy.bytes_per_s = bytes_per_s
 
     def count(self) -> int:
         return sum(proxy.opened for proxy in self._proxies)
@@ -185,8 +190,14 @@ class ProxyWire:
         self._hellos[link] = hello
         if hello.incarnation in self._felled:
             link.cut()
-        elif frozenset({hello.node_id, hello.peer_id}) in self._stalled:
-            link.stall()
+        else:
+            self._apply_stalls(link, hello)
+
+    def _apply_stalls(self, link: ProxiedLink, hello: Hello) -> None:
+        if (hello.node_id, hello.peer_id) in self._stalled:
+            link.stall(Direction.FORWARD)
+        if (hello.peer_id, hello.node_id) in self._stalled:
+            link.stall(Direction.BACKWARD)
 
 
 class SocketWire(ProxyWire):

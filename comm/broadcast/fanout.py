@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import replace
 
 from comm.effects import Readable
 from comm.errors import BrokenError, ClosedError, WouldBlock
@@ -112,6 +113,8 @@ class FanoutCore:
             entry = error
         if isinstance(entry, Batch):
             self._log_bytes += len(entry.payload)
+            # What one member has, all others get: nobody may take it back.
+            entry = replace(entry, session=0)
         self._log.append(entry)
         self._wake_starved()
 
@@ -192,6 +195,9 @@ class FanoutMember:
     def seal(self) -> None:
         """Refuses further producers; the channel ends when those attached have."""
         self._fanout.receiver.seal()
+
+    def discard(self, batch: Batch, unused: int) -> None:
+        """Does nothing: batches of a fan-out are never in doubt."""
 
     def close(self, unused: int = 0) -> None:
         """Takes nothing more; the other members go on.

@@ -26,6 +26,8 @@ class Batch:
         producer: Which producer; a number that no other producer of this node's
             receivers has.
         sequence: The first item's number; each producer counts from 0.
+        session: The conversation it came in; 0 if its items are never in doubt.
+        frame: The number of its frame there.
     """
 
     payload: bytes
@@ -33,6 +35,8 @@ class Batch:
     node_id: int
     producer: int
     sequence: int
+    session: int
+    frame: int
 
 
 class _Entry(NamedTuple):
@@ -160,7 +164,15 @@ class Inlet:
             self._carrier.post(Kind.CREDIT, self.stream, self._owed)
             self._granted += self._owed
             self._owed = 0
-        return Batch(entry.payload, entry.items, self.node_id, self.id, sequence)
+        return Batch(
+            payload=entry.payload,
+            count=entry.items,
+            node_id=self.node_id,
+            producer=self.id,
+            sequence=sequence,
+            session=self._carrier.id,
+            frame=entry.frame,
+        )
 
     def handle_data(self, count: int, payload: bytes, frame: int) -> None:
         """Whole items have arrived.
@@ -235,8 +247,8 @@ class Inlet:
                 know to have arrived; it must not be alive to report them as lost.
         """
         count = 0 if keep_doubtful else self._discard_doubtful()
-        if count and self.owner is not None:
-            self.owner.inlet_discarded(self, count)
+        if count:
+            self._owner.inlet_discarded(self, count)
         if self.error is None and (count or not self.is_finished):
             self.is_finished = False
             self._end(
@@ -253,7 +265,7 @@ class Inlet:
         if self.error is None:
             body = EndBody(self.taken, text)
             self._carrier.post(Kind.STOP, self.stream, reason, body.encode())
-            self._carrier.forget_inlet(self.stream)
+        self._carrier.forget_inlet(self.stream)
         self._entries.clear()
         self._drop_parts()
         self.buffered_bytes = 0
@@ -276,6 +288,12 @@ class Inlet:
         assert held <= config.window_bytes + config.message_bytes_max
         assert self.taken + self.buffered <= self.arrived
         assert self._owed >= 0
+
+    @property
+    def _owner(self) -> InletOwner:
+        # Whoever lets go of an inlet has its carrier forget it, too.
+        assert self.owner is not None
+        return self.owner
 
     def _spend(self, size: int) -> None:
         if self._arrived_bytes >= self._granted:
@@ -302,8 +320,7 @@ class Inlet:
     def _end(self, error: BrokenError) -> None:
         self.error = error
         self._drop_parts()
-        if self.owner is not None:
-            self.owner.inlet_broken(self)
+        self._owner.inlet_broken(self)
 
     def _drop_parts(self) -> None:
         self.buffered_bytes -= self._parts_bytes
@@ -311,5 +328,4 @@ class Inlet:
         self._parts_bytes = 0
 
     def _changed(self) -> None:
-        if self.owner is not None:
-            self.owner.inlet_changed(self)
+        self._owner.inlet_changed(self)

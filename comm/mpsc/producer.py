@@ -9,14 +9,13 @@ from comm.effects import Delivered, Failed, Opened, Writable
 from comm.errors import (
     ClosedError,
     Error,
-    MessageTooLarge,
     ProtocolError,
     WouldBlock,
 )
 from comm.events import LossReport
 from comm.fabric import Carrier, Cut, Fabric, channel_name
 from comm.mpsc.item_queue import ItemQueue
-from comm.mpsc.sending import send_each
+from comm.mpsc.sending import send_each, too_large
 from comm.mpsc.state import (
     PRODUCER_TRANSITIONS,
     ProducerEvent,
@@ -29,7 +28,6 @@ from comm.protocol import (
     CountBody,
     EndBody,
     Kind,
-    OpenBody,
     Reason,
     ReasonBody,
 )
@@ -166,7 +164,7 @@ class ProducerCore:
             self._refuse()
         size = len(payload)
         if size > self._limit:
-            raise self._too_large(size)
+            raise too_large(self._where, size, self._limit)
         self._queue.items.append(payload)
         self._queue.size_bytes += size
         self.credit -= size
@@ -279,10 +277,9 @@ class ProducerCore:
             raise ProtocolError(
                 f"node {self.node_id} took {body.taken} items of {self.accepted}"
             )
-        if ProducerEvent.STOPPED in PRODUCER_TRANSITIONS[self.state]:
-            self.delivered = min(body.taken, self.accepted - self.lost)
-            error = stop_error(self._where, reason, body.text)
-            self._fail(ProducerEvent.STOPPED, error)
+        self.delivered = min(body.taken, self.accepted - self.lost)
+        error = stop_error(self._where, reason, body.text)
+        self._fail(ProducerEvent.STOPPED, error)
 
     def handle_done(self) -> None:
         """The receiver has taken every item.
@@ -296,8 +293,7 @@ class ProducerCore:
 
     def handle_lost(self, error: Error) -> None:
         """The session is lost; what was not acknowledged is too."""
-        if ProducerEvent.LOST in PRODUCER_TRANSITIONS[self.state]:
-            self._fail(ProducerEvent.LOST, error)
+        self._fail(ProducerEvent.LOST, error)
 
     def undelivered(self) -> Undelivered | None:
         """What is not known to be delivered; None if nothing is."""
@@ -388,9 +384,7 @@ class ProducerCore:
 
     def _cut_open(self) -> Cut:
         self._announced = True
-        kind, channel, incarnation, item = self.target
-        body = OpenBody(kind, channel, incarnation, item.codec, item.item_type)
-        return Cut(Kind.OPEN, 0, body.encode(), 0)
+        return Cut(Kind.OPEN, 0, self.target.open_body.encode(), 0)
 
     def _refuse(self) -> None:
         if self.error is not None:
@@ -402,10 +396,4 @@ class ProducerCore:
             )
         raise ClosedError(
             f"{self._where}: this producer was closed; connect another one"
-        )
-
-    def _too_large(self, size: int) -> MessageTooLarge:
-        return MessageTooLarge(
-            f"{self._where}: the item has {size} bytes, and {self._limit} is the "
-            "limit; split it, or raise message_bytes_max in the Config of both nodes"
         )

@@ -241,16 +241,25 @@ class ReceiverCore:
 
     def inlet_discarded(self, inlet: Inlet, count: int) -> None:
         """Items that may have been reported as lost were discarded."""
-        self._discarded += count
         if not inlet.has_entries:
             # It may have an error to tell instead.
             self._unqueue(inlet)
-        first = inlet.arrived - count
-        reason = (
-            "the session was lost before the producer's node could have known that "
-            "these items arrived; it may have reported them as lost"
-        )
-        self._fabric.tell(LossReport(inlet.node_id, self.channel, first, count, reason))
+        self._report_discarded(inlet.node_id, inlet.arrived - count, count)
+
+    def discard(self, batch: Batch, unused: int) -> None:
+        """Counts items that were taken, and dropped for `BatchesSettled`, as discarded.
+
+        Args:
+            batch: What was taken.
+            unused: How many items at its end the application was not given.
+        """
+        inlet = self._inlets.get(batch.producer)
+        if inlet is None:
+            self._taken_before -= unused
+        else:
+            inlet.taken -= unused
+        first = batch.sequence + batch.count - unused
+        self._report_discarded(batch.node_id, first, unused)
 
     def statistics(self) -> ReceiverStatistics:
         """Returns a snapshot."""
@@ -339,6 +348,14 @@ class ReceiverCore:
     def _account(self, inlet: Inlet) -> None:
         self._received_before += inlet.arrived
         self._taken_before += inlet.taken
+
+    def _report_discarded(self, node_id: int, first: int, count: int) -> None:
+        self._discarded += count
+        reason = (
+            "the session was lost before the producer's node could have known that "
+            "these items arrived; it may have reported them as lost"
+        )
+        self._fabric.tell(LossReport(node_id, self.channel, first, count, reason))
 
     def _tell_gone(self, inlet: Inlet) -> None:
         self._fabric.tell(

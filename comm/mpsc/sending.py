@@ -8,7 +8,7 @@ from typing import Protocol
 from comm.errors import MessageTooLarge, WouldBlock
 
 
-__all__ = ["Sink", "send_each"]
+__all__ = ["Sink", "send_each", "too_large"]
 
 
 class Sink(Protocol):
@@ -16,6 +16,14 @@ class Sink(Protocol):
 
     def send(self, payload: bytes) -> None:
         """Accepts the item, or raises and accepts nothing."""
+
+
+def too_large(where: str, size: int, limit: int) -> MessageTooLarge:
+    """Returns the error for an item of more bytes than the limit."""
+    return MessageTooLarge(
+        f"{where}: the item has {size} bytes, and {limit} is the limit; split it, or "
+        "raise message_bytes_max in the Config of both nodes"
+    )
 
 
 def send_each(sink: Sink, payloads: Sequence[bytes], start: int) -> int:

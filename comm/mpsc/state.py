@@ -7,6 +7,7 @@ from enum import Enum
 from typing import NamedTuple
 
 from comm.mpsc.sender import ItemKind
+from comm.protocol import OpenBody
 
 
 __all__ = ["PRODUCER_TRANSITIONS", "ProducerEvent", "ProducerState", "Target"]
@@ -93,3 +94,9 @@ class Target(NamedTuple):
     channel: bytes
     incarnation: bytes
     item: ItemKind
+
+    @property
+    def open_body(self) -> OpenBody:
+        """What the OPEN of its producers carries."""
+        codec, item_type = self.item
+        return OpenBody(self.kind, self.channel, self.incarnation, codec, item_type)

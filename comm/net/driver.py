@@ -15,6 +15,8 @@ import weakref
 
 from comm.effects import (
     Abort,
+    BatchesSettled,
+    BatchesWithheld,
     Close,
     Connect,
     Delivered,
@@ -308,6 +310,8 @@ class Driver:
                 self.raw.failed(effect)
             case PeerMet():
                 self.met.wake_all()
+            case BatchesWithheld() | BatchesSettled():
+                self._judge_batches(effect)
             case EventOccurred(event):
                 self.chronicle.tell(event)
             case _:
@@ -321,6 +325,15 @@ class Driver:
             port.delivered()
         elif port is not None:
             port.wake()
+
+    def _judge_batches(self, effect: BatchesWithheld | BatchesSettled) -> None:
+        for port in list(self.handles.values()):
+            if not isinstance(port, ReceivingPort):
+                continue
+            if isinstance(effect, BatchesWithheld):
+                port.withhold(effect)
+            else:
+                port.settle(effect)
 
     def _connect_or_close(self, effect: Connect | Close | Abort) -> None:
         match effect:

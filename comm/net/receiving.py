@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Generic, Protocol, Self, TypeVar, cast
 
 from comm.codec import ItemDecoder
-from comm.effects import HandleId
+from comm.effects import BatchesSettled, BatchesWithheld, HandleId
 from comm.errors import EndOfChannel, Error, WouldBlock
 from comm.mpsc import Batch
 from comm.net.fork import DeadCore
@@ -39,6 +39,9 @@ class ReceivingCore(Protocol):
 
     def seal(self) -> None:
         """Refuses further producers."""
+
+    def discard(self, batch: Batch, unused: int) -> None:
+        """Of a batch that was taken so many items were dropped."""
 
     def close(self, unused: int = 0) -> None:
         """Takes nothing more; of the last batch so many items were not used."""
@@ -137,7 +140,7 @@ class ReceivingPort(Generic[T]):
         Raises:
             Error: What `next_item` raises.
         """
-        if isinstance(self._items, _Deferred):
+        if isinstance(self._items, (_Deferred, _Withheld)):
             next(self._items)
         taken: list[T] = []
         try:
@@ -172,6 +175,24 @@ class ReceivingPort(Generic[T]):
         """Goes on with these items of the batch."""
         self._items = items
 
+    def withhold(self, doubt: BatchesWithheld) -> None:
+        """Hands out nothing more of the batch if it is in doubt."""
+        if self._is_concerned(doubt) and not isinstance(self._items, _Withheld):
+            self._items = _Withheld(self._items)
+
+    def settle(self, doubt: BatchesSettled) -> None:
+        """Goes on with the batch, or drops what is left of it, if it was in doubt."""
+        if not self._is_concerned(doubt):
+            return
+        if isinstance(self._items, _Withheld):
+            self._items = self._items.rest
+        if doubt.revoked:
+            batch, unused = self._batch, self.unused
+            assert batch is not None
+            self._drop()
+            self.core.discard(batch, unused)
+        self.line.wake()
+
     def kill(self, core: DeadCore) -> None:
         """Makes every further use raise what `core` raises."""
         self.core = cast("ReceivingCore", core)
@@ -189,6 +210,15 @@ class ReceivingPort(Generic[T]):
             taken=statistics.taken - rest,
             buffered_items=statistics.buffered_items + rest,
             buffered_bytes=statistics.buffered_bytes + len(self._batch.payload),
+        )
+
+    def _is_concerned(self, doubt: BatchesWithheld | BatchesSettled) -> bool:
+        batch = self._batch
+        return (
+            batch is not None
+            and batch.session == doubt.session
+            and batch.frame > doubt.confirmed
+            and bool(self.unused)
         )
 
     def _load(self) -> ItemDecoder[T]:
@@ -220,3 +250,22 @@ class _Deferred(Generic[T]):
     def __next__(self) -> T:
         self._port.resume(self._rest)
         raise self._error
+
+
+class _Withheld(Generic[T]):
+    """Items that must not be handed out for now.
+
+    Attributes:
+        rest: The items.
+    """
+
+    __slots__ = ("rest",)
+
+    def __init__(self, rest: Iterator[T]) -> None:
+        self.rest = rest
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> T:
+        raise WouldBlock("what has arrived is in doubt until the node is back")

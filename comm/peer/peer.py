@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from comm.effects import Instant, PeerMet, Transmit
+from comm.effects import PeerMet, Transmit
 from comm.errors import ClosedError, Error, PeerLost
 from comm.events import PeerDown, PeerUp
 from comm.fabric import Fabric, printable
@@ -15,9 +15,11 @@ from comm.link.table import Links
 from comm.mpsc.producer import LegOwner, ProducerCore
 from comm.mpsc.state import Target
 from comm.peer.dialler import Dialler
+from comm.peer.fence import Fence
 from comm.peer.membership import Membership
 from comm.peer.newcomer import PROBING_PING, Newcomer
 from comm.peer.succession import Succession
+from comm.peer.turns import Turns
 from comm.protocol import (
     VERSION_MAX,
     Frame,
@@ -53,6 +55,7 @@ class PeerCore:
         links: The switchboard's connections.
         router: The switchboard's channels.
         membership: The cluster.
+        turns: Who may make connections when.
         owner: The switchboard.
         node_id: The other node.
     """
@@ -60,8 +63,8 @@ class PeerCore:
     __slots__ = (
         "_dialler",
         "_fabric",
+        "_fence",
         "_heartbeat",
-        "_is_proven",
         "_links",
         "_links_established",
         "_made_progress",
@@ -84,6 +87,7 @@ class PeerCore:
         router: Router,
         membership: Membership,
         *,
+        turns: Turns,
         owner: PeerOwner,
         node_id: int,
     ) -> None:
@@ -99,12 +103,13 @@ class PeerCore:
         self._membership = membership
         self._owner = owner
         self._heartbeat = Heartbeat(fabric, node_id)
-        self._dialler = Dialler(fabric, links, node_id, membership.nodes[node_id])
+        self._dialler = Dialler(
+            fabric, links, turns, node_id=node_id, address=membership.nodes[node_id]
+        )
         self._links_established = 0
         # A link that fails before it has carried anything is not redialled at once.
         self._made_progress = False
-        # Whether it is known that the other side has the present link, too.
-        self._is_proven = False
+        self._fence = Fence(fabric, node_id)
         self._newcomer = Newcomer(fabric, links, node_id)
         # Protocol errors without progress, and where progress ended.
         self._strikes = 0
@@ -169,7 +174,7 @@ class PeerCore:
         received, resumed = self._succession.adopt(hello)
         link.move(LinkEvent.WELCOMED)
         self._establish(link, hello, received, resumed=resumed)
-        self._prove()
+        self._fence.prove(self.session)
 
     def handle_hello(self, link: Link, hello: Hello) -> None:
         """The other side asks to come in."""
@@ -196,8 +201,8 @@ class PeerCore:
         Raises:
             ProtocolError: If it may not come, or says what cannot be.
         """
-        if not self._is_proven:
-            self._prove()
+        if not self._fence.is_proven:
+            self._fence.prove(self.session)
         if frame.kind == Kind.GOODBYE:
             self._handle_goodbye(printable(ReasonBody.decode(frame.payload).text))
         elif frame.kind == Kind.PONG and frame.value == PROBING_PING:
@@ -309,7 +314,7 @@ class PeerCore:
     ) -> None:
         fabric = self._fabric
         self.link = link
-        self._is_proven = False
+        self._fence.link_up()
         self._dialler.succeeded()
         self._links_established += 1
         fabric.timers.cancel(("loss", self.node_id))
@@ -323,13 +328,6 @@ class PeerCore:
         if not resumed:
             self._owner.session_begun(self.node_id)
 
-    def _prove(self) -> None:
-        # A HELLO proves nothing: its sender may never hear the answer, and give up
-        # the session in time with the link before.
-        self._is_proven = True
-        self._fabric.timers.cancel(("fence", self.node_id))
-        self.session.unfence()
-
     def _detach_link(self) -> None:
         self.link = None
         self.session.link_down()
@@ -340,8 +338,7 @@ class PeerCore:
         assert link is not None
         self._detach_link()
         self._arm_loss()
-        if self._is_proven:
-            self._arm_fence(link.last_heard)
+        self._fence.link_down(self.session, link.last_heard)
         self.cause = PeerLost(f"{self.name}: {reason}")
         self._fabric.tell(PeerDown(self.node_id, reason))
         if not redial:
@@ -353,16 +350,6 @@ class PeerCore:
             self._dialler.want(urgent=False)
         else:
             self._dialler.failed()
-
-    def _arm_fence(self, last_heard: Instant) -> None:
-        # The other side counts from the loss of its link, which was later than the
-        # last that we heard of it; an interval is allowed for what was under way.
-        window_s = self.session.peer_resume_window_s
-        fence_at = last_heard + window_s - self._fabric.config.heartbeat_interval_s
-        if fence_at > self._fabric.now:
-            self._fabric.timers.set(("fence", self.node_id), fence_at)
-        else:
-            self.session.fence()
 
     def _arm_loss(self) -> None:
         deadline = self._fabric.now + self._fabric.config.resume_window_s

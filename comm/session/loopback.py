@@ -31,11 +31,14 @@ class Loopback:
         "_outwards",
         "_posts",
         "_ready",
+        "confirmed",
+        "id",
         "is_fenced",
         "node_id",
     )
 
     def __init__(self, fabric: Fabric, router: Router) -> None:
+        self.id = self.confirmed = 0
         self.node_id = fabric.node_id
         self.is_fenced = False
         self._fabric = fabric
@@ -49,11 +52,6 @@ class Loopback:
     def streams(self) -> Streams:
         """The producers' ends."""
         return self._outwards
-
-    @property
-    def has_output(self) -> bool:
-        """Whether `pump` would move something."""
-        return bool(self._ready or self._posts)
 
     def pump(self) -> None:
         """Moves everything that can be moved."""

@@ -59,7 +59,6 @@ class Session:
         "_answers",
         "_asked",
         "_chunk_bytes",
-        "_confirmed",
         "_duplicates",
         "_fabric",
         "_must_ack",
@@ -70,6 +69,8 @@ class Session:
         "_replay",
         "_streams",
         "_unconfirmed_bytes",
+        "confirmed",
+        "id",
         "is_fenced",
         "node_id",
         "peer_generation",
@@ -80,6 +81,7 @@ class Session:
     )
 
     def __init__(self, fabric: Fabric, router: Router, node_id: int) -> None:
+        self.id = fabric.next_session()
         self.node_id = node_id
         self.state = SessionState.UNBOUND
         self.peer_incarnation = bytes(16)
@@ -101,7 +103,7 @@ class Session:
         # Receiving.
         self._received = 0
         self._duplicates = 0
-        self._confirmed = 0
+        self.confirmed = 0
         self._unconfirmed_bytes = 0
         self._acks_sent = (0, 0)
         self._must_ack = False
@@ -118,9 +120,7 @@ class Session:
 
     @property
     def has_output(self) -> bool:
-        """Whether `fill` would return something."""
-        if self.state is not SessionState.UP:
-            return False
+        """Whether `fill` would return something; there must be a link."""
         return bool(
             self._ready
             or self._posts
@@ -129,11 +129,6 @@ class Session:
             or self._must_ack
             or self._asked
         )
-
-    @property
-    def is_idle(self) -> bool:
-        """Whether no stream would suffer if the session were given up."""
-        return self._streams.is_empty
 
     @property
     def streams(self) -> Streams:
@@ -175,6 +170,7 @@ class Session:
     def fence(self) -> None:
         """Withholds from receivers what the other side may soon report as lost."""
         self.is_fenced = True
+        self._streams.withhold_batches()
 
     def unfence(self) -> None:
         """Releases what was withheld: the other side will not report it for now."""
@@ -227,9 +223,8 @@ class Session:
 
     def acknowledge_now(self) -> None:
         """Has an acknowledgement sent, even if nothing else is to be sent."""
-        if self.state is SessionState.UP:
-            self._must_ack = True
-            self._wake()
+        self._must_ack = True
+        self._wake()
 
     def ping(self) -> None:
         """Asks for a sign of life, and measures how long it takes."""
@@ -251,9 +246,8 @@ class Session:
 
     def schedule(self, source: Source) -> None:
         """Gives the source a turn, until it has nothing left to cut."""
-        if self.state is not SessionState.LOST:
-            self._ready.append(source)
-            self._wake()
+        self._ready.append(source)
+        self._wake()
 
     def post(
         self, kind: int, stream: int, value: int = 0, payload: bytes = b""
@@ -273,7 +267,7 @@ class Session:
 
     def is_in_doubt(self, sequence: int) -> bool:
         """Tells whether the other side may not know that this frame arrived."""
-        return sequence > self._confirmed
+        return sequence > self.confirmed
 
     def fill(self) -> list[bytes]:
         """Returns what to send now, a bounded amount of it."""
@@ -323,7 +317,7 @@ class Session:
     def check_invariants(self) -> None:
         """Asserts what must hold between any two calls."""
         self._replay.check_invariants()
-        assert self._confirmed <= self._received
+        assert self.confirmed <= self._received
         assert self.state is SessionState.UP or not self._answers
         self._streams.check_invariants()
 
@@ -340,10 +334,9 @@ class Session:
             if len(self._answers) < _ANSWERS_MAX:
                 self._answers[Kind.PONG, frame.value] = None
             self._wake()
-        elif frame.kind == Kind.PONG:
-            self._handle_pong(frame.value)
         else:
-            raise ProtocolError(f"a frame of unknown kind {frame.kind}")
+            assert frame.kind == Kind.PONG
+            self._handle_pong(frame.value)
 
     def _handle_ack(self, frame: Frame) -> None:
         confirmed = AckBody.decode(frame.payload).confirmed
@@ -358,7 +351,7 @@ class Session:
                 f"the acknowledgement of frame {confirmed} is confirmed, but "
                 f"{self._received} is the last that was received"
             )
-        self._confirmed = max(self._confirmed, confirmed)
+        self.confirmed = max(self.confirmed, confirmed)
         if frame.sequence > self._replay.acknowledged:
             self._replay.acknowledge(frame.sequence)
             # The other side is to know that we know, or it has to doubt it later.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from comm.effects import BatchesSettled, BatchesWithheld
 from comm.errors import Error, ProtocolError
 from comm.fabric import Carrier, Fabric
 from comm.mpsc.inlet import Inlet
@@ -55,11 +56,6 @@ class Streams:
         self.producers: dict[int, ProducerCore] = {}
         self.inlets: dict[int, Inlet] = {}
 
-    @property
-    def is_empty(self) -> bool:
-        """Whether there is no stream in either direction."""
-        return not self.producers and not self.inlets
-
     def open(self, target: Target, owner: LegOwner | None = None) -> ProducerCore:
         """Begins a stream to a channel of the other side."""
         self._last_producer += 1
@@ -96,10 +92,9 @@ class Streams:
                 self._forget_if_ended(frame)
             elif not 0 < frame.stream <= self._last_producer:
                 raise ProtocolError(f"stream {frame.stream} was never opened")
-        elif frame.kind == Kind.OPEN:
-            self._handle_open(frame)
         else:
-            raise ProtocolError(f"a frame of unknown kind {frame.kind}")
+            assert frame.kind == Kind.OPEN
+            self._handle_open(frame)
 
     def lost(self, error: Error, *, keep_doubtful: bool) -> None:
         """Ends every stream, because the carrier is gone."""
@@ -109,9 +104,16 @@ class Streams:
             producer.handle_lost(error)
         for inlet in inlets.values():
             inlet.handle_lost(str(error), keep_doubtful=keep_doubtful)
+        self._settle_batches(revoked=not keep_doubtful)
+
+    def withhold_batches(self) -> None:
+        """Has nothing more handed out of batches in doubt that were taken before."""
+        carrier = self._carrier
+        self._fabric.emit(BatchesWithheld(carrier.id, carrier.confirmed))
 
     def refresh_inlets(self) -> None:
         """Lets receivers know that what was withheld is released."""
+        self._settle_batches(revoked=False)
         for inlet in tuple(self.inlets.values()):
             inlet.refresh()
 
@@ -127,6 +129,7 @@ class Streams:
         """Asserts what must hold between any two calls."""
         for stream, producer in self.producers.items():
             assert stream == producer.stream <= self._last_producer
+            assert producer.state not in {ProducerState.BROKEN, ProducerState.CLOSED}
             producer.check_invariants()
         for stream, inlet in self.inlets.items():
             assert stream == inlet.stream <= self._last_inlet
@@ -146,6 +149,10 @@ class Streams:
     def _forget_if_ended(self, frame: Frame) -> None:
         if frame.kind in {Kind.STOP, Kind.DONE}:
             self.forget_producer(frame.stream)
+
+    def _settle_batches(self, *, revoked: bool) -> None:
+        carrier = self._carrier
+        self._fabric.emit(BatchesSettled(carrier.id, carrier.confirmed, revoked))
 
 
 def _count(payload: bytes) -> int:

@@ -30,6 +30,7 @@ from comm.mpsc.receiver import ReceiverCore
 from comm.mpsc.sender import ItemKind, Sender
 from comm.peer.membership import Membership, checked_nodes
 from comm.peer.peer import PeerCore
+from comm.peer.turns import Turns
 from comm.router import Router
 from comm.security import Security
 from comm.statistics import PeerInfo, SwitchboardStatistics, Undelivered
@@ -84,6 +85,7 @@ class SwitchboardCore:
         )
         self._links = Links(self._fabric)
         self._router = Router(self._fabric, self.incarnation)
+        self._turns = Turns()
         self._peers = tuple(
             None if peer_id == node_id else self._make_peer(peer_id)
             for peer_id in range(len(addresses))
@@ -167,9 +169,9 @@ class SwitchboardCore:
     def dial_all(self, now: Instant) -> None:
         """Sees to it that a link to every node comes to stand."""
         self._require_open(now)
-        for peer in self._peers:
-            if peer is not None:
-                peer.want(urgent=False)
+        # Each begins with its neighbour, or all would call the same nodes first.
+        for distance in range(1, self.size):
+            self._peer((self.node_id - distance) % self.size).want(urgent=False)
 
     def open_mpsc(
         self, item: ItemKind, *, max_producers: int | None = None
@@ -356,6 +358,7 @@ class SwitchboardCore:
             self._links,
             self._router,
             self._membership,
+            turns=self._turns,
             owner=self,
             node_id=node_id,
         )

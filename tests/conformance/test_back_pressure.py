@@ -64,8 +64,8 @@ async def test_stalled_channels_in_both_directions_block_nothing(
         stalled = []
         for here, there in ((0, 1), (1, 0)):
             for _ in range(10):
-                sender, receiver = boards[here].mpsc(bytes)
-                producer = await boards[there].connect(sender)
+                blocked, receiver = boards[here].mpsc(bytes)
+                producer = await boards[there].connect(blocked)
                 fill(producer, itertools.repeat(bytes(ITEM_BYTES)))
                 stalled.append((producer, receiver))
         for here, there in ((0, 1), (1, 0)):

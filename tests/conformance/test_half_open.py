@@ -10,7 +10,16 @@ import pytest
 
 from comm.broadcast import Token
 from comm.events import LossReport, PeerDown, PeerUp
-from tests.cluster import FAST, PATIENCE_S, ClusterFactory, fill, pour, settle, take
+from tests.cluster import (
+    CALM,
+    FAST,
+    PATIENCE_S,
+    ClusterFactory,
+    fill,
+    pour,
+    settle,
+    take,
+)
 
 
 SLACK_S = 3.0
@@ -37,9 +46,39 @@ async def test_a_silent_link_is_found(cluster: ClusterFactory, busy: bool) -> No
         producer.abort()
 
 
+async def test_a_link_that_is_silent_one_way_is_found(cluster: ClusterFactory) -> None:
+    """G12: a link over which one side hears nothing any more, while the other one
+    does, is given up by both; nothing is lost once the network is whole again."""
+    async with cluster(config=FAST) as boards, asyncio.TaskGroup() as tasks:
+        sender, receiver = boards[0].mpsc(int, max_producers=1)
+        tasks.create_task(pour(boards[1], sender, range(3000)))
+        received = await take(receiver, 10)
+        boards.stall(0, 1, one_way=True)
+        for node_id in (0, 1):
+            await boards.event(node_id, PeerDown, node_id=1 - node_id)
+        boards.resume(0, 1)
+        received += await take(receiver, 2990)
+        assert received == list(range(3000))
+        assert not boards.events(1, LossReport)
+
+
+async def test_a_link_that_is_slow_is_not_silent(cluster: ClusterFactory) -> None:
+    """G12: over a network so slow that one item takes several times as long as a
+    silence may last, no link is given up, since bytes still arrive."""
+    config = replace(CALM, heartbeat_interval_s=0.05, heartbeat_timeout_s=0.35)
+    async with cluster(config=config) as boards, asyncio.TaskGroup() as tasks:
+        sender, receiver = boards[0].mpsc(bytes, max_producers=1)
+        await boards.rendezvous()
+        boards.limit(300_000)
+        tasks.create_task(pour(boards[1], sender, [bytes(450_000)]))
+        assert await take(receiver, 1) == [bytes(450_000)]
+        for node_id in (0, 1):
+            assert not boards.events(node_id, PeerDown)
+
+
 async def test_an_idle_link_stays_up(cluster: ClusterFactory) -> None:
     """G12: a link over which nobody sends anything is kept alive by heartbeats."""
-    config = replace(FAST, heartbeat_interval_s=0.05, heartbeat_timeout_s=0.4)
+    config = replace(CALM, heartbeat_interval_s=0.05, heartbeat_timeout_s=0.4)
     async with cluster(config=config) as boards:
         await boards.rendezvous()
         sender, receiver = boards[0].mpsc(int)
@@ -57,7 +96,7 @@ async def test_full_windows_are_no_silence(cluster: ClusterFactory) -> None:
     """G12: with every data window full in both directions, for longer than a silence
     may last, no link is given up and no item lost."""
     config = replace(
-        FAST, heartbeat_interval_s=0.05, heartbeat_timeout_s=0.4, window_bytes=1000
+        CALM, heartbeat_interval_s=0.05, heartbeat_timeout_s=0.4, window_bytes=1000
     )
     async with cluster(config=config) as boards:
         channels = []
@@ -81,7 +120,7 @@ async def test_a_peer_that_is_lost_costs_the_others_nothing(
 ) -> None:
     """G12: while the links of one node are silent, those between the others carry on
     and stay up."""
-    async with cluster(nodes=3) as boards:
+    async with cluster(nodes=3, config=CALM) as boards:
         await boards.rendezvous()
         boards.stall(0, 2)
         boards.stall(1, 2)
@@ -99,7 +138,7 @@ async def test_a_peer_that_is_lost_costs_the_others_nothing(
 
 async def test_events_tell_a_link_s_life(cluster: ClusterFactory) -> None:
     """G12: up, down with a reason, and up again, in this order, at both ends."""
-    async with cluster() as boards:
+    async with cluster(config=CALM) as boards:
         await boards.rendezvous()
         await boards.cut(0, 1)
         for node_id in (0, 1):

@@ -50,11 +50,12 @@ async def live_traffic(boards: Cluster) -> AsyncIterator[None]:
     async with receiver, boards[1].connect(sender) as producer:
         await producer.send(1)
         assert await take(receiver, 1) == [1]
-        incarnation = boards[0].peers[1].incarnation
         yield
         await producer.send(2)
         assert await take(receiver, 1) == [2]
-        assert boards[0].peers[1].incarnation == incarnation
+        peer = boards[0].peers[1]
+        assert peer is not None
+        assert peer.incarnation == boards[1].incarnation
         assert boards[0].statistics().peers[0].links_established == 1
 
 

@@ -8,7 +8,7 @@ import pytest
 
 import comm
 from comm.events import LossReport, PeerDown
-from tests.cluster import PATIENCE_S, ClusterFactory, pour, take
+from tests.cluster import CALM, PATIENCE_S, ClusterFactory, pour, take
 
 
 async def test_all_nodes_meet(cluster: ClusterFactory) -> None:
@@ -163,7 +163,7 @@ async def test_the_message_lists_all_who_are_missing(cluster: ClusterFactory) ->
 async def test_a_second_owner_of_an_id_is_refused(cluster: ClusterFactory) -> None:
     """G18: a process that claims the id of a live node is refused, and its rendezvous
     says why; the live node keeps its links and all its traffic."""
-    async with cluster(nodes=3) as boards:
+    async with cluster(nodes=3, config=CALM) as boards:
         await boards.rendezvous()
         sender, receiver = boards[1].mpsc(int)
         async with boards[0].connect(sender) as producer:
@@ -178,7 +178,9 @@ async def test_a_second_owner_of_an_id_is_refused(cluster: ClusterFactory) -> No
             await producer.flush(PATIENCE_S)
             assert await take(receiver, 2) == [1, 2]
         for node_id in (0, 2):
-            assert boards[node_id].peers[1].incarnation == boards[1].incarnation
+            peer = boards[node_id].peers[1]
+            assert peer is not None
+            assert peer.incarnation == boards[1].incarnation
             assert not boards.events(node_id, PeerDown, node_id=1)
             assert not boards.events(node_id, LossReport)
 

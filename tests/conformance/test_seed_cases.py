@@ -11,6 +11,7 @@ import pytest
 import comm
 from comm.broadcast import Token
 from tests.cluster import (
+    CALM,
     FAST,
     PATIENCE_S,
     ClusterFactory,
@@ -52,7 +53,7 @@ async def test_connections_are_reused(cluster: ClusterFactory) -> None:
     """Connecting, sending one item and closing, 2,048 times, takes no new connection:
     all producers share the one between their nodes."""
     count, width = 2048, 32
-    async with cluster() as boards:
+    async with cluster(config=CALM) as boards:
         sender, receiver = boards[0].mpsc(int, max_producers=count)
         await boards.rendezvous()
         before = boards.wire.count()

@@ -6,7 +6,7 @@ import asyncio
 import copy
 from dataclasses import dataclass
 import pickle
-from typing import NamedTuple, TypedDict
+from typing import Any, NamedTuple, TypedDict
 
 import pytest
 
@@ -98,6 +98,8 @@ async def test_senders_nest_in_typed_items(cluster: ClusterFactory) -> None:
             (Letter, letter),
         ]
         for item_type, item in items:
+            sender: mpsc.Sender[object]
+            receiver: Any
             sender, receiver = boards[0].mpsc(item_type)
             async with receiver, boards[1].connect(sender) as producer:
                 await producer.send(item)

@@ -168,6 +168,29 @@ def test_a_flush_ends_with_an_abort() -> None:
     assert cluster.happened(1, Delivered) == [Delivered(producer.id)]
 
 
+@pytest.mark.parametrize("how", ["closed", "lost"])
+def test_a_flush_ends_with_an_abort_that_is_overtaken(how: str) -> None:
+    """The receiver is closed, or the session lost, before RESET is acknowledged:
+    nothing is under way any more, and whoever waits for that is told."""
+    stage = Stage()
+    link = stage.establish()
+    producer = stage.core.connect(SENDER, BYTES, stage.now)
+    stage.pump()
+    stage.accepts(link)
+    producer.send(pack(1))
+    stage.pump()
+    producer.request_flush()
+    producer.abort("enough")
+    if how == "closed":
+        stage.stops(link, Reason.RECEIVER_CLOSED)
+    else:
+        stage.closed(link)
+        stage.establish(generation=1)
+    assert producer.state is ProducerState.CLOSED
+    assert producer.statistics().lost == 1
+    assert stage.handles(Delivered) == [producer.id]
+
+
 def test_no_other_state_can_be_aborted() -> None:
     """The table says which can."""
     able = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pytest
@@ -78,7 +79,8 @@ def test_a_broadcast_to_nobody_is_accepted() -> None:
     cluster.settle()
     assert cluster.happened(0, Delivered) == [Delivered(sender.id)]
     statistics = sender.statistics()
-    assert (statistics.accepted, statistics.delivered, statistics.legs) == (103, 103, ())
+    assert statistics.accepted == statistics.delivered == 103
+    assert statistics.legs == ()
     sender.finish()
     assert sender.is_settled
 
@@ -343,7 +345,7 @@ def test_senders_that_are_over_are_forgotten() -> None:
     cluster[1].open_broadcast_receiver(TOKEN, BYTES)
     for _ in range(20):
         sender = cluster[0].open_broadcast_sender(TOKEN, BYTES, cluster.now)
-        cluster.run_until(lambda s=sender: s.is_writable)
+        cluster.run_until(partial(getattr, sender, "is_writable"))
         sender.finish()
         cluster.run(0.1)
     assert len(cluster[0].statistics().producers) == 1

@@ -174,5 +174,5 @@ def test_an_outage_outlasts_its_discovery() -> None:
 def test_every_resume_window_fits_into_its_field_in_hello() -> None:
     """A window of more milliseconds than HELLO can count is refused."""
     assert Config(resume_window_s=4_000_000).resume_window_s * 1000 < 1 << 32
-    with pytest.raises(ConfigurationError, match=r"^resume_window_s .* at most 4000000"):
+    with pytest.raises(ConfigurationError, match=r"^resume_.* at most 4000000"):
         Config(resume_window_s=4_000_001)

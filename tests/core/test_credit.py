@@ -136,14 +136,14 @@ def test_credit_comes_back_as_items_are_taken() -> None:
     link = stage.establish()
     (accept,) = stage.open(link, receiver)[1:]
     assert (accept.kind, accept.value) == (Kind.ACCEPT, 100)
-    credits = []
+    granted = []
     for n in range(10):
         stage.items(link, b"x" * 8)
         receiver.take()
         stage.pump()
-        credits = [f.value for f in stage.heard[link] if f.kind == Kind.CREDIT]
-        assert len(credits) == (n + 1) // 3
-    assert credits == [30, 30, 30]
+        granted = [f.value for f in stage.heard[link] if f.kind == Kind.CREDIT]
+        assert len(granted) == (n + 1) // 3
+    assert granted == [30, 30, 30]
 
 
 def test_no_credit_comes_back_after_the_end() -> None:

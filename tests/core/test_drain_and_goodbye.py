@@ -94,9 +94,14 @@ def test_everything_is_closed_with_the_switchboard() -> None:
     cluster = Cluster()
     producer, _ = channel(cluster, 1, 0)
     _, receiver = channel(cluster, 0, 1)
-    sender = cluster[1].open_broadcast_sender(TOKEN, BYTES, cluster.now)
     core, now = cluster[1], cluster.now
+    sender = core.open_broadcast_sender(TOKEN, BYTES, now)
+    finished = core.open_broadcast_sender(TOKEN, BYTES, now)
+    finished.finish()
     core.close(now)
+    cluster.settle()
+    failed = [effect.handle for effect in cluster.happened(1, Failed)]
+    assert failed == [sender.id, producer.id]
     for send in (producer.send, sender.send):
         with pytest.raises(ClosedError):
             send(pack(1))
@@ -193,9 +198,7 @@ def test_leaving_ends_what_is_half_begun() -> None:
     incumbent = stage.establish()
     newcomer = stage.accept()
     stage.say(newcomer, stage.hello(incarnation=NEWCOMER))
-    stage.core.connect(
-        Sender("comm", 2, STRANGER, b"c" * 16, *BYTES), BYTES, stage.now
-    )
+    stage.core.connect(Sender("comm", 2, STRANGER, b"c" * 16, *BYTES), BYTES, stage.now)
     stage.pump()
     connecting = stage.dialled[-1]
     unknown = stage.accept()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from comm.config import Config
-from comm.effects import Abort, Close, LinkId
+from comm.effects import Abort, Close, LinkId, Transmit
 from comm.events import PeerDown, PeerRestarted, PeerUp
 from comm.protocol import (
     Frame,
@@ -226,14 +226,12 @@ def test_two_processes_with_one_id_do_not_take_turns() -> None:
     cluster = Cluster()
     sender, receiver = cluster[0].open_mpsc(BYTES)
     producer = cluster.connect(1, sender)
-    twin = Cluster(seed=1)
-    second = twin[1]
-    second.dial_all(0.0)
+    second = Stage(node_id=1)
+    second.core.dial_all(second.now)
+    second.pump()
+    second.connected()
+    (hello,) = second.happened(Transmit)
     link = cluster[0].handle_accepted(cluster.now)
-    while (effect := second.next_effect()) is not None:
-        connect = effect
-    second.handle_connected(connect.link, 0.0)
-    hello = second.next_effect()
     cluster[0].handle_data(link, b"".join(hello.buffers), cluster.now)
     for n in range(100):
         producer.send(bytes([n]))

@@ -109,7 +109,6 @@ def test_a_slow_link_with_much_to_carry_is_no_dead_one() -> None:
     assert not stage.ended
 
 
-
 def test_the_round_trip_is_measured() -> None:
     """By the heartbeats alone; there is no figure before the first one."""
     cluster = Cluster(latency_s=0.025)

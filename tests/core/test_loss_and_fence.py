@@ -8,10 +8,17 @@ import pytest
 
 from comm.broadcast import Token
 from comm.config import Config
-from comm.effects import Abort, Failed, LinkId, Readable
+from comm.effects import (
+    Abort,
+    BatchesSettled,
+    BatchesWithheld,
+    Failed,
+    LinkId,
+    Readable,
+)
 from comm.errors import PeerLost, ProducerAborted, ProducerLost, WouldBlock
 from comm.events import LossReport, PeerDown, PeerUp, ProducerGone
-from comm.mpsc import ReceiverCore, Sender
+from comm.mpsc import Batch, ReceiverCore, Sender
 from comm.protocol import AckBody, Kind, encode_frame
 from comm.session import SessionState
 from tests.helpers import BYTES, Cluster, pack, receive_all, unpack
@@ -137,7 +144,8 @@ def test_a_welcome_that_is_lost_again_and_again_begins_one_session() -> None:
         stage.closed(link)
     link = stage.accept()
     stage.say(link, stage.resume(peer_generation=1))
-    assert [up.resumed for up in stage.events(PeerUp)] == [False, False, True, True, True]
+    resumed = [up.resumed for up in stage.events(PeerUp)]
+    assert resumed == [False, False, True, True, True]
 
 
 def test_errors_thrice_at_the_same_place_give_the_session_up() -> None:
@@ -445,6 +453,94 @@ def test_a_restart_releases_a_finished_channel_too() -> None:
     assert receiver.is_ended
 
 
+# What was taken, and has not been handed out item by item.
+
+
+def taken(config: Config | None = None) -> tuple[Stage, ReceiverCore, LinkId, Batch]:
+    """A driver has taken a batch of three, of which it has handed out one."""
+    stage = Stage(config=config)
+    _, receiver = stage.core.open_mpsc(BYTES)
+    link = stage.establish(resume_window_ms=10_000)
+    stage.open(link, receiver)
+    stage.items(link, "given", "kept", "kept, too")
+    batch = receiver.take()
+    assert (batch.count, batch.frame) == (3, 2)
+    stage.closed(link)
+    stage.wait(9.0)
+    assert stage.happened(BatchesWithheld) == [BatchesWithheld(batch.session, 0)]
+    assert not stage.happened(BatchesSettled)
+    return stage, receiver, link, batch
+
+
+def test_a_batch_that_was_taken_is_withheld_and_released() -> None:
+    """The driver is told which ones, and that it may go on."""
+    stage, receiver, link, batch = taken()
+    again = stage.accept()
+    stage.say(again, stage.resume(), ack(0, confirmed=0))
+    settled = BatchesSettled(batch.session, 0, revoked=False)
+    assert stage.happened(BatchesSettled) == [settled]
+    stage.go_on(again, link)
+    stage.items(again, "next")
+    assert receiver.take().session == batch.session
+    assert not stage.events(LossReport)
+
+
+def test_a_batch_that_was_taken_is_revoked_with_its_session() -> None:
+    """What the application was not given is discarded, and reported."""
+    stage, receiver, _, batch = taken()
+    stage.establish(generation=1)
+    settled = BatchesSettled(batch.session, 0, revoked=True)
+    assert stage.happened(BatchesSettled) == [settled]
+    receiver.discard(batch, 2)
+    stage.pump()
+    (report,) = stage.events(LossReport)
+    assert (report.node_id, report.first_sequence, report.count) == (1, 1, 2)
+    figures = receiver.statistics()
+    assert (figures.received, figures.taken, figures.discarded) == (3, 1, 2)
+
+
+def test_a_batch_may_be_revoked_while_its_producer_is_still_known() -> None:
+    """Its error is yet to be told; the figures are the same."""
+    stage = Stage(config=SHORT)
+    _, receiver = stage.core.open_mpsc(BYTES, max_producers=1)
+    link = stage.establish(resume_window_ms=10_000)
+    stage.open(link, receiver)
+    stage.items(link, "given", "kept")
+    batch = receiver.take()
+    stage.closed(link)
+    stage.wait(10.0)
+    receiver.discard(batch, 1)
+    figures = receiver.statistics()
+    assert (figures.received, figures.taken, figures.discarded) == (2, 1, 1)
+    with pytest.raises(ProducerLost):
+        receiver.take()
+    assert receiver.statistics().taken == 1
+
+
+def test_a_batch_of_a_crashed_node_is_not_revoked() -> None:
+    """The process that might have reported it is gone."""
+    stage, _, _, batch = taken()
+    stage.establish(incarnation=b"n" * 16)
+    settled = stage.happened(BatchesSettled)
+    assert settled
+    assert not any(effect.revoked for effect in settled)
+    assert {effect.session for effect in settled} == {batch.session}
+
+
+def test_batches_of_a_fan_out_are_never_in_doubt() -> None:
+    """What one member has, the others get: nobody may take it back."""
+    stage = Stage()
+    _, receiver = stage.core.open_mpsc(BYTES)
+    link = stage.establish()
+    stage.open(link, receiver)
+    stage.items(link, "for all")
+    member = stage.core.open_fanout(receiver).attach()
+    batch = member.take()
+    assert batch.session == 0
+    member.discard(batch, 1)
+    assert member.statistics().taken == 1
+
+
 def test_a_window_that_is_over_already_withholds_at_once() -> None:
     """The other side was silent for long before the link was given up."""
     stage, receiver, link = in_doubt(
@@ -457,7 +553,7 @@ def test_a_window_that_is_over_already_withholds_at_once() -> None:
 
 def test_producers_of_a_fenced_link_go_on() -> None:
     """The fence is about receiving: what is sent waits for the next link as ever."""
-    stage, receiver, link = in_doubt()
+    stage, _, link = in_doubt()
     producer = stage.core.connect(SENDER, BYTES, stage.now)
     stage.pump()
     stage.accepts(link)

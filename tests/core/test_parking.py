@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pytest
@@ -55,7 +56,7 @@ def test_several_producers_wait_together() -> None:
     cluster = Cluster(4)
     for node in (1, 2, 3):
         sender = cluster[node].open_broadcast_sender(TOKEN, BYTES, cluster.now)
-        cluster.run_until(lambda s=sender: s.is_writable)
+        cluster.run_until(partial(getattr, sender, "is_writable"))
         sender.send(pack(node))
     cluster.run(0.1)
     receiver = cluster[0].open_broadcast_receiver(TOKEN, BYTES)

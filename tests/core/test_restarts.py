@@ -1,4 +1,4 @@
-"""A node comes back as another process: what was meant for the old one stays with it."""
+"""A node comes back as another process: what was meant for the old stays with it."""
 
 from __future__ import annotations
 
@@ -53,8 +53,8 @@ def test_a_restarted_node_is_told_apart() -> None:
 def test_a_stale_sender_is_refused_where_the_restart_is_known() -> None:
     """The call itself raises: nothing needs to be asked."""
     cluster = Cluster()
-    producer, _ = channel(cluster, 0, 1)
-    sender = Sender("comm", 1, cluster[1].incarnation, producer.target.channel, *BYTES)
+    channel(cluster, 0, 1)
+    sender = sender_of(cluster[1].incarnation)
     cluster.crash(1)
     cluster.restart(1)
     cluster[1].dial_all(cluster.now)
@@ -156,7 +156,8 @@ def test_a_restart_is_learned_by_dialling_too() -> None:
     stage.wait(0.2)
     link = stage.connected()
     stage.say(link, stage.hello(Kind.WELCOME, incarnation=NEWCOMER))
-    assert stage.events(PeerRestartedEvent) == [PeerRestartedEvent(0, STRANGER, NEWCOMER)]
+    (told,) = stage.events(PeerRestartedEvent)
+    assert told == PeerRestartedEvent(0, STRANGER, NEWCOMER)
 
 
 def test_a_late_hello_of_an_earlier_generation_is_dropped() -> None:

@@ -120,6 +120,28 @@ def test_what_has_arrived_is_not_sent_again() -> None:
     assert (session.replayed, session.acknowledged, session.sent) == (2, 4, 6)
 
 
+def test_what_is_acknowledged_meanwhile_is_not_sent_again() -> None:
+    """The new link was full; by the time it is not, some of it is known to be there."""
+    stage = Stage()
+    first = stage.establish()
+    producer = stage.core.connect(SENDER, BYTES, stage.now)
+    stage.pump()
+    stage.accepts(first)
+    for n in range(3):
+        producer.send(pack(n))
+        stage.pump()
+    stage.closed(first)
+    second = stage.accept()
+    stage.core.handle_write_blocked(second)
+    stage.say(second, stage.resume(received=1))
+    stage.acknowledge(second, 3)
+    stage.core.handle_write_resumed(second)
+    stage.pump()
+    assert [frame.sequence for frame in stage.heard[second][1:]] == [1, 4]
+    stage.acknowledge(second, 4)
+    assert producer.is_delivered
+
+
 def test_more_cannot_have_arrived_than_was_sent() -> None:
     """A HELLO that claims more counts as one that claims all."""
     stage = Stage()

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 import copy
 from functools import partial
+from typing import Any
 
 from comm.effects import Abort, Connect, LinkId
 from comm.errors import HandshakeError
 from comm.events import PeerDown, PeerUp
+from comm.mpsc import Sender
+from comm.peer.turns import TURNS_MAX
 from comm.protocol import PROTOCOL_MAGIC, Kind, Reason, ReasonBody, encode_frame
-from tests.helpers import Cluster, pack, receive_all
-from tests.stage import Stage, channel
+from tests.helpers import BYTES, Cluster, pack, receive_all
+from tests.stage import STRANGER, Stage, channel
 
 
 class Crossing(Cluster):
@@ -113,6 +116,39 @@ def test_every_order_of_arrival_ends_in_one_link() -> None:
     assert ends >= 3
 
 
+def test_only_so_many_connections_are_made_at_once() -> None:
+    """In a large cluster the others wait for their turn, in their order; one that is
+    urgent does not, and one that comes to stand makes room."""
+    stage = Stage(40, node_id=20)
+    stage.core.dial_all(stage.now)
+    stage.pump()
+    assert len(stage.dialled) == TURNS_MAX
+    sender: Sender[Any] = Sender("comm", 30, STRANGER, b"c" * 16, *BYTES)
+    stage.core.connect(sender, BYTES, stage.now)
+    stage.pump()
+    assert len(stage.dialled) == TURNS_MAX + 1
+    stage.wait(0.1)
+    stage.core.dial_all(stage.now)
+    stage.pump()
+    assert len(stage.dialled) == TURNS_MAX + 1
+    for link in stage.dialled[:2]:
+        stage.core.handle_connect_failed(link, "refused", stage.now)
+    stage.pump()
+    assert len(stage.dialled) == TURNS_MAX + 2
+    stage.core.close(stage.now)
+    stage.pump()
+    assert stage.core.next_timeout() is None
+    assert set(stage.dialled[2:]) <= set(stage.ended)
+
+
+def test_a_large_cluster_meets_although_each_has_few_turns() -> None:
+    """Whoever was let in meanwhile need not call."""
+    cluster = Cluster(2 * TURNS_MAX + 2)
+    cluster.check = False
+    cluster.meet()
+    assert cluster.connections == len(cluster.cores) * (len(cluster.cores) - 1) // 2
+
+
 def dialling(node_id: int) -> tuple[Stage, LinkId]:
     stage = Stage(node_id=node_id)
     peer = stage.core._peers[stage.other]
@@ -160,7 +196,8 @@ def test_busy_is_heard_by_a_node_that_has_no_other_link() -> None:
     """Whoever hears BUSY tries again after a pause, unless it was let in meanwhile."""
     stage, mine = dialling(0)
     text = ReasonBody("").encode()
-    stage.say(mine, PROTOCOL_MAGIC + encode_frame(Kind.REFUSAL, 0, 0, Reason.BUSY, text))
+    busy = encode_frame(Kind.REFUSAL, value=Reason.BUSY, payload=text)
+    stage.say(mine, PROTOCOL_MAGIC + busy)
     assert isinstance(stage.core.missing()[1], HandshakeError)
     stage.wait(0.1)
     assert len(stage.dialled) == 2

@@ -44,7 +44,7 @@ def test_the_deadline_says_what_it_is_for() -> None:
 
 
 def test_a_clock_that_steps_back_revives_no_deadline() -> None:
-    """An earlier `now` counts as the latest one seen: nothing ends too early or late."""
+    """An earlier `now` counts as the latest one seen: nothing ends too early."""
     stage = Stage()
     link = stage.establish()
     stage.now = 3.0

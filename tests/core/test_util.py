@@ -26,7 +26,7 @@ class Slotted:
 
 
 class Single:
-    __slots__ = "only"
+    __slots__ = "only"  # noqa: PLC0205  # which Python takes for a tuple of one
 
 
 @dataclass

@@ -151,7 +151,9 @@ async def test_a_restarted_process_is_fenced_and_rejoins(transport: str) -> None
         async with switchboard.connect(stale) as producer:
             await producer.send(1)
             await producer.flush(PATIENCE_S)
-        old = switchboard.peers[1].incarnation
+        peer = switchboard.peers[1]
+        assert peer is not None
+        old = peer.incarnation
         await processes.children[1].destroy()
         processes.launch(1)
         event = await board.event(PeerRestarted, node_id=1)
@@ -188,5 +190,7 @@ async def test_a_broadcast_goes_on_without_the_killed(transport: str) -> None:
         with pytest.raises(comm.PeerLost):
             await producer.flush(PATIENCE_S)
         await producer.flush(PATIENCE_S)
-        assert switchboard.peers[1].is_up
+        peer = switchboard.peers[1]
+        assert peer is not None
+        assert peer.is_up
         producer.close()
