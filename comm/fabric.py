@@ -22,6 +22,7 @@ class Source(Protocol):
 
     def cut(self, limit: int) -> Cut | None:
         """Returns the next frame with at most `limit` bytes of payload, or None."""
+        ...
 
     def handle_acknowledged(self, kind: int, count: int) -> None:
         """A frame that was cut has arrived, and `count` whole items with it."""
@@ -76,10 +77,12 @@ class Carrier(Protocol):
 
     def is_in_doubt(self, sequence: int) -> bool:
         """Tells whether the other side may not know that this frame arrived."""
+        ...
 
     @property
     def is_fenced(self) -> bool:
         """Whether what is in doubt must not be handed out."""
+        ...
 
 
 def channel_name(channel: bytes) -> str:

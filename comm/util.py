@@ -6,7 +6,8 @@ from collections import deque
 from collections.abc import Iterable, Mapping
 from enum import Enum
 import hashlib
-from typing import Any
+from itertools import chain
+from typing import Any, cast
 
 from sortedcontainers import SortedList
 
@@ -121,26 +122,25 @@ def fingerprint(root: object, ignored: frozenset[str] = frozenset()) -> str:
     return digest.hexdigest()
 
 
-def _parts(value: object, ignored: frozenset[str]) -> Iterable[object]:
-    if isinstance(value, Mapping):
-        for key, item in value.items():
-            yield key
-            yield item
-    elif isinstance(value, (list, tuple, deque, SortedList)):
+def _parts(root: object, ignored: frozenset[str]) -> Iterable[object]:
+    value = cast("Any", root)
+    if isinstance(root, Mapping):
+        yield from chain.from_iterable(value.items())
+    elif isinstance(root, (list, tuple, deque, SortedList)):
         yield from value
-    elif isinstance(value, (set, frozenset)):
+    elif isinstance(root, (set, frozenset)):
         yield from sorted(value)
-    elif not callable(value):
-        for name in _attribute_names(value):
+    elif not callable(root):
+        for name in _attribute_names(root):
             if name not in ignored:
                 yield name
-                yield getattr(value, name, None)
+                yield getattr(root, name, None)
 
 
 def _attribute_names(value: object) -> list[str]:
-    names = set(getattr(value, "__dict__", ()))
+    names: set[str] = set(getattr(value, "__dict__", ()))
     for cls in type(value).__mro__:
-        slots = cls.__dict__.get("__slots__", ())
+        slots: str | Iterable[str] = cls.__dict__.get("__slots__", ())
         names.update((slots,) if isinstance(slots, str) else slots)
     names.discard("__weakref__")
     return sorted(names)

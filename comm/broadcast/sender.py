@@ -27,6 +27,7 @@ class LegOpener(Protocol):
 
     def open_leg(self, node_id: int, target: Target, owner: LegOwner) -> ProducerCore:
         """Begins a stream from this node to that one."""
+        ...
 
 
 class BroadcastSenderCore:

@@ -49,7 +49,7 @@ class Token(Generic[T]):
     def __init__(
         self, name: str, item_type: object = object, *, loopback: bool = False
     ) -> None:
-        if not name or not isinstance(name, str):
+        if not _is_name(name):
             raise UsageError(f"a token needs a name, not {name!r}")
         object.__setattr__(self, "name", name)
         object.__setattr__(self, "item_type", item_type)
@@ -59,3 +59,7 @@ class Token(Generic[T]):
     def channel(self) -> bytes:
         """16 bytes, the channel's id: a hash of the name, the same everywhere."""
         return hashlib.sha256(b"comm broadcast\0" + self.name.encode()).digest()[:16]
+
+
+def _is_name(given: object) -> bool:
+    return isinstance(given, str) and bool(given)

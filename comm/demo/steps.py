@@ -9,7 +9,17 @@ from comm.demo.common import CONFIG
 from comm.demo.scene import Demo, in_words
 
 
-__all__ = ["STEPS"]
+__all__ = [
+    "STEPS",
+    "Step",
+    "ask_and_gather",
+    "broadcast",
+    "kill",
+    "leave",
+    "rendezvous",
+    "restart",
+    "stream_over_cut_links",
+]
 
 _RENDEZVOUS_TIMEOUT_S = 10.0
 _DRAIN_TIMEOUT_S = 5.0

@@ -47,11 +47,11 @@ class ItemQueue:
 
     def _cut_batch(self, limit: int) -> Cut:
         items = self.items
+        batch: list[bytes] = []
         if self.size_bytes <= limit:
-            batch = list(items)
+            batch += items
             items.clear()
         else:
-            batch = []
             room = limit
             while len(items[0]) <= room:
                 room -= len(items[0])

@@ -10,7 +10,7 @@ from comm.errors import ProtocolError
 from comm.protocol.layout import ID, TEXT, U32, Body, Field
 
 
-__all__ = ["ItemKind", "Sender"]
+__all__ = ["SENDER_EXTENSION", "ItemKind", "Sender"]
 
 T_contra = TypeVar("T_contra", contravariant=True)
 

@@ -15,7 +15,7 @@ import weakref
 from comm.errors import Error, UsageError
 
 
-__all__ = ["DeadCore", "watch"]
+__all__ = ["DeadCore", "Poisonable", "watch"]
 
 
 class Poisonable(Protocol):

@@ -16,7 +16,7 @@ from comm.net.sending import SendingPort
 from comm.statistics import ReceiverStatistics
 
 
-__all__ = ["Connecting", "Delivery", "Producer", "Receiver"]
+__all__ = ["Connecting", "Delivery", "Encode", "Producer", "Receiver"]
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)

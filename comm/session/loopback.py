@@ -88,7 +88,7 @@ class Loopback:
         """Ignores the frames that may still come for an inlet."""
         self._inwards.forget_inlet(stream)
 
-    def is_in_doubt(self, _sequence: int) -> bool:
+    def is_in_doubt(self, sequence: int) -> bool:
         """Returns False: both ends know the same."""
         return False
 

@@ -30,14 +30,14 @@ from comm.statistics import SessionStatistics
 
 __all__ = ["Session"]
 
-TRANSMIT_BYTES = 256 << 10
+_TRANSMIT_BYTES = 256 << 10
 """How much is put in one `Transmit`: enough to make it cheap, little enough to let
 an urgent frame go next."""
 
-ACK_BYTES = 64 << 10
+_ACK_BYTES = 64 << 10
 """How much may arrive before it is acknowledged at once."""
 
-ACK_DELAY_S = 0.02
+_ACK_DELAY_S = 0.02
 """How long an acknowledgement waits for a frame to travel with."""
 
 _ASKING_PING = 0
@@ -216,7 +216,7 @@ class Session:
         self._streams.handle(frame)
         self._received = frame.sequence
         self._unconfirmed_bytes += len(frame.payload)
-        if self._unconfirmed_bytes >= ACK_BYTES:
+        if self._unconfirmed_bytes >= _ACK_BYTES:
             self.acknowledge_now()
         else:
             self._acknowledge_soon()
@@ -280,7 +280,7 @@ class Session:
             buffers.append(encode_frame(kind, value=value))
         self._answers.clear()
         size = 0
-        while size < TRANSMIT_BYTES and (sent := self._next_sent()) is not None:
+        while size < _TRANSMIT_BYTES and (sent := self._next_sent()) is not None:
             buffers.append(sent.header)
             if sent.payload:
                 buffers.append(sent.payload)
@@ -364,7 +364,7 @@ class Session:
 
     def _acknowledge_soon(self) -> None:
         timers = self._fabric.timers
-        timers.set_default(("ack", self.node_id), self._fabric.now + ACK_DELAY_S)
+        timers.set_default(("ack", self.node_id), self._fabric.now + _ACK_DELAY_S)
 
     def _cut_ack(self) -> bytes:
         acknowledged = self._replay.acknowledged

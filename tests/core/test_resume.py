@@ -313,6 +313,26 @@ def test_links_that_carry_nothing_are_not_redialled_in_a_hurry() -> None:
     assert stage.now - began > 1.5
 
 
+def test_a_side_that_breaks_the_protocol_is_not_redialled_in_a_hurry() -> None:
+    """It meets growing pauses, too, although each link has carried something."""
+    stage = Stage(node_id=1)
+    stage.core.dial_all(stage.now)
+    stage.pump()
+    began = stage.now
+    for _ in range(6):
+        link = stage.connected()
+        stage.say(link, stage.hello(Kind.WELCOME))
+        stage.acknowledge(link, 0)
+        stage.say(link, b"\xff" * 21)
+        assert stage.ended[link] is Abort
+        count = len(stage.dialled)
+        while len(stage.dialled) == count:
+            due = stage.core.next_timeout()
+            assert due is not None
+            stage.wait(due[0] - stage.now)
+    assert stage.now - began > 1.5
+
+
 def test_a_link_that_lasted_is_missed_at_once() -> None:
     """After a heartbeat the next outage is a new one, with the shortest pause."""
     stage = Stage(node_id=1)
