@@ -52,14 +52,9 @@ class MemoryNetwork:
         near = MemoryTransport(factory(), address)
         far = MemoryTransport(listener.factory(), address)
         near.join(far)
-        near.begin()
         listener.queue(far)
-        try:
-            # As with sockets, `connection_made` has been called when this returns.
-            await asyncio.sleep(0)
-        except asyncio.CancelledError:
-            near.abort()
-            raise
+        # As with sockets, `connection_made` has been called when this returns.
+        near.begin()
 
     async def listen(
         self, address: Address, factory: ProtocolFactory
@@ -103,7 +98,7 @@ class _MemoryListener:
 
     def _accept(self) -> None:
         for _ in range(min(_ACCEPTED_AT_ONCE, len(self._queue))):
-            self._queue.popleft().begin()
+            self._queue.popleft().begin_soon()
         if self._queue:
             asyncio.get_running_loop().call_soon(self._accept)
 
@@ -181,7 +176,11 @@ class MemoryTransport(asyncio.Transport):
         self._inbound, self._outbound = far._outbound, far._inbound
 
     def begin(self) -> None:
-        """Tells the protocol of the connection, soon."""
+        """Tells the protocol of the connection."""
+        self._guarded(self._made)
+
+    def begin_soon(self) -> None:
+        """Tells the protocol of the connection, in a later turn."""
         self._call_soon(self._made)
 
     def write(self, data: bytes | bytearray | memoryview) -> None:

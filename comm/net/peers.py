@@ -110,7 +110,8 @@ class RawStreams:
             await asked.gate.until(lambda: asked.is_answered or driver.is_over)
         except BaseException:
             if asked.stream is not None:
-                cut(asked.stream[1].transport)
+                _, writer = asked.stream
+                cut(writer.transport)
             elif not asked.is_answered:
                 driver.core.abort_stream(link)
                 driver.pump()
@@ -145,7 +146,8 @@ class RawStreams:
     def end(self) -> None:
         """Closes what nobody has taken; whoever waits looks for themselves."""
         while self._waiting:
-            cut(self._waiting.popleft()[1][1].transport)
+            _, (_, writer) = self._waiting.popleft()
+            cut(writer.transport)
         for asked in self._asked.values():
             asked.gate.wake_all()
         self._line.wake()
@@ -171,7 +173,8 @@ class RawStreams:
         raise WouldBlock("no stream was opened")
 
     def _refuse(self, node_id: int, stream: RawStream) -> None:
-        cut(stream[1].transport)
+        _, writer = stream
+        cut(writer.transport)
         self._driver.chronicle.log.caution(
             "streams",
             f"node {self._driver.core.node_id}: closed a raw stream that node "

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from itertools import islice
+from operator import length_hint
 from typing import TYPE_CHECKING, Generic, Protocol, Self, TypeVar, cast
 
 from comm.codec import ItemDecoder
@@ -23,6 +25,9 @@ __all__ = ["Decode", "ReceivingCore", "ReceivingPort"]
 
 T = TypeVar("T")
 R = TypeVar("R")
+
+_DECODED_MAX = 100
+"""How many items are decoded at a time."""
 
 Decode = Callable[[bytes, int], ItemDecoder[T]]
 """Opens a batch: its payload, and how many items it has."""
@@ -80,8 +85,8 @@ class ReceivingPort(Generic[T]):
         self.decode = decode
         self.line = Line()
         self.is_closed = False
-        # What is left of the batch. Decoded items cost memory and, by the garbage
-        # collector, time; so each is decoded when it is asked for.
+        # Some of the next items, decoded. Not more, because a decoded backlog takes
+        # much memory and, by the garbage collector, time.
         self._items: Iterator[T] = iter(())
         self._batch: Batch | None = None
         self._decoder: ItemDecoder[T] | None = None
@@ -100,7 +105,8 @@ class ReceivingPort(Generic[T]):
     @property
     def unused(self) -> int:
         """How many items of the batch have not been handed out."""
-        return 0 if self._decoder is None else self._decoder.remaining
+        decoder = self._decoder
+        return 0 if decoder is None else decoder.remaining + length_hint(self._items)
 
     def wake(self) -> None:
         """Lets whoever waits look for themselves."""
@@ -122,15 +128,14 @@ class ReceivingPort(Generic[T]):
         while True:
             for item in self._items:
                 return item
-            self._load()
+            self._items = iter(self._open_batch().take(_DECODED_MAX))
 
     def next_delivery(self) -> tuple[T, Batch, int]:
         """Removes and returns the next item, its batch, and its place there."""
         item = self.next_item()
-        batch, decoder = self._batch, self._decoder
+        batch = self._batch
         assert batch is not None
-        assert decoder is not None
-        return item, batch, batch.count - decoder.remaining - 1
+        return item, batch, batch.count - self.unused - 1
 
     def next_items(self, limit: int) -> list[T]:
         """Removes and returns at least one item, and all that are there up to a limit.
@@ -140,21 +145,17 @@ class ReceivingPort(Generic[T]):
         Raises:
             Error: What `next_item` raises.
         """
-        if isinstance(self._items, (_Deferred, _Withheld)):
-            next(self._items)
-        taken: list[T] = []
+        taken = list(islice(self._items, limit))
         try:
             while len(taken) < limit:
-                decoder = self._decoder if self.unused else self._load()
-                assert decoder is not None
-                taken += decoder.take(limit - len(taken))
+                taken += self._open_batch().take(limit - len(taken))
         except (WouldBlock, EndOfChannel):
             if not taken:
                 raise
         except Error as error:
             if not taken:
                 raise
-            self._items = _Deferred(self, error, self._items)
+            self._items = _Deferred(self, error)
         return taken
 
     def seal(self) -> None:
@@ -171,9 +172,9 @@ class ReceivingPort(Generic[T]):
         self.line.wake()
         self.driver.wake()
 
-    def resume(self, items: Iterator[T]) -> None:
-        """Goes on with these items of the batch."""
-        self._items = items
+    def resume(self) -> None:
+        """Goes on behind an error that was kept for later."""
+        self._items = iter(())
 
     def withhold(self, doubt: BatchesWithheld) -> None:
         """Hands out nothing more of the batch if it is in doubt."""
@@ -221,12 +222,15 @@ class ReceivingPort(Generic[T]):
             and bool(self.unused)
         )
 
-    def _load(self) -> ItemDecoder[T]:
-        self._drop()
-        batch = self.core.take()
-        decoder = self.decode(batch.payload, batch.count)
-        self._batch, self._decoder, self._items = batch, decoder, decoder
-        self.driver.wake()
+    def _open_batch(self) -> ItemDecoder[T]:
+        """Returns the decoder of the batch, or of the next one if that is used up."""
+        decoder = self._decoder
+        if decoder is None or not decoder.remaining:
+            self._drop()
+            batch = self.core.take()
+            decoder = self.decode(batch.payload, batch.count)
+            self._batch, self._decoder = batch, decoder
+            self.driver.wake()
         return decoder
 
     def _drop(self) -> None:
@@ -235,20 +239,19 @@ class ReceivingPort(Generic[T]):
 
 
 class _Deferred(Generic[T]):
-    """Items in front of which an error is still to be raised."""
+    """No items, but an error that is raised once."""
 
-    __slots__ = ("_error", "_port", "_rest")
+    __slots__ = ("_error", "_port")
 
-    def __init__(self, port: ReceivingPort[T], error: Error, rest: Iterator[T]) -> None:
+    def __init__(self, port: ReceivingPort[T], error: Error) -> None:
         self._port = port
         self._error = error
-        self._rest = rest
 
     def __iter__(self) -> Self:
         return self
 
     def __next__(self) -> T:
-        self._port.resume(self._rest)
+        self._port.resume()
         raise self._error
 
 
@@ -266,6 +269,9 @@ class _Withheld(Generic[T]):
 
     def __iter__(self) -> Self:
         return self
+
+    def __length_hint__(self) -> int:
+        return length_hint(self.rest)
 
     def __next__(self) -> T:
         raise WouldBlock("what has arrived is in doubt until the node is back")

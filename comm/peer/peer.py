@@ -220,6 +220,10 @@ class PeerCore:
         elif link is self.link:
             self._lose_link(reason)
 
+    def distrust(self) -> None:
+        """The other side broke the protocol; its next link is not made in a hurry."""
+        self._made_progress = False
+
     def strike(self) -> None:
         """The other side broke the protocol; the link is closed already.
 

@@ -35,10 +35,7 @@ SESSION_TRANSITIONS: Mapping[SessionState, Mapping[SessionEvent, SessionState]] 
         SessionEvent.LINKED: SessionState.UP,
         SessionEvent.GIVEN_UP: SessionState.LOST,
     },
-    SessionState.UP: {
-        SessionEvent.CUT: SessionState.DOWN,
-        SessionEvent.GIVEN_UP: SessionState.LOST,
-    },
+    SessionState.UP: {SessionEvent.CUT: SessionState.DOWN},
     SessionState.DOWN: {
         SessionEvent.LINKED: SessionState.UP,
         SessionEvent.GIVEN_UP: SessionState.LOST,

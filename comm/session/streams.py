@@ -104,7 +104,8 @@ class Streams:
             producer.handle_lost(error)
         for inlet in inlets.values():
             inlet.handle_lost(str(error), keep_doubtful=keep_doubtful)
-        self._settle_batches(revoked=not keep_doubtful)
+        if not keep_doubtful:
+            self._settle_batches(revoked=True)
 
     def withhold_batches(self) -> None:
         """Has nothing more handed out of batches in doubt that were taken before."""

@@ -122,6 +122,8 @@ class Dispatcher:
     def _break(self, link: Link, reason: str) -> None:
         self._fabric.protocol_errors += 1
         was_established = link.state is LinkState.ESTABLISHED
+        if was_established:
+            self._peer(link).distrust()
         self.end(link, f"protocol error: {reason}")
         if was_established:
             self._peer(link).strike()

@@ -303,9 +303,9 @@ def test_links_that_carry_nothing_are_not_redialled_in_a_hurry() -> None:
     began = stage.now
     for _ in range(6):
         link = stage.connected()
-        stage.say(link, stage.hello(Kind.WELCOME, peer_incarnation=bytes(16)))
-        stage.closed(link)
+        stage.say(link, stage.hello(Kind.WELCOME))
         count = len(stage.dialled)
+        stage.closed(link)
         while len(stage.dialled) == count:
             due = stage.core.next_timeout()
             assert due is not None
@@ -323,9 +323,9 @@ def test_a_side_that_breaks_the_protocol_is_not_redialled_in_a_hurry() -> None:
         link = stage.connected()
         stage.say(link, stage.hello(Kind.WELCOME))
         stage.acknowledge(link, 0)
+        count = len(stage.dialled)
         stage.say(link, b"\xff" * 21)
         assert stage.ended[link] is Abort
-        count = len(stage.dialled)
         while len(stage.dialled) == count:
             due = stage.core.next_timeout()
             assert due is not None

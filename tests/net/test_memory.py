@@ -86,12 +86,16 @@ async def test_closing_a_listener_resets_its_queue() -> None:
     """A connection that was not yet accepted when its listener closed is reset; the
     protocol that would have accepted it is told nothing."""
     network, address = MemoryNetwork(), Address.parse("here:1")
-    near, far = Kept(), Kept()
+    far = Kept()
     listener = await network.listen(address, lambda: far)
-    connecting = asyncio.ensure_future(network.connect(address, lambda: near))
-    await settle(2)
-    listener.close()
-    await connecting
+
+    class Closing(Kept):
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            super().connection_made(transport)
+            listener.close()
+
+    near = Closing()
+    await network.connect(address, lambda: near)
     await eventually(lambda: near.error)
     assert isinstance(near.error, ConnectionResetError)
     assert not hasattr(far, "transport")
