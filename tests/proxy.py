@@ -58,17 +58,12 @@ class ProxiedLink:
         self.head = b""
         self.is_cut = False
         self.forwarded = dict.fromkeys(Direction, 0)
-        self._proxy = proxy
+        self.proxy = proxy
         self._ends = {direction: _End(self, direction) for direction in Direction}
         self._pipes = {
             Direction.FORWARD: _Pipe(self, Direction.FORWARD, limits.forward),
             Direction.BACKWARD: _Pipe(self, Direction.BACKWARD, limits.backward),
         }
-
-    @property
-    def proxy(self) -> Proxy:
-        """The proxy that it goes through."""
-        return self._proxy
 
     def source(self, direction: Direction) -> _End:
         """Returns the end at which the bytes of a direction arrive."""
@@ -109,7 +104,7 @@ class ProxiedLink:
         """Takes bytes that arrived at the source of a direction."""
         if direction is Direction.FORWARD and len(self.head) < _HEAD_BYTES_MAX:
             self.head = (self.head + data)[:_HEAD_BYTES_MAX]
-            self._proxy.inspect(self)
+            self.proxy.inspect(self)
         if not self.is_cut:
             self._pipes[direction].feed(data)
 
@@ -129,7 +124,7 @@ class ProxiedLink:
     def _forget(self) -> None:
         for pipe in self._pipes.values():
             pipe.close()
-        self._proxy.links.pop(self, None)
+        self.proxy.links.pop(self, None)
 
 
 class Proxy:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
-from enum import Enum
 import threading
 from typing import Any, assert_never, cast
 import weakref
@@ -42,28 +41,15 @@ from comm.net.network import Network
 from comm.net.peers import RawStreams
 from comm.net.receiving import ReceivingPort
 from comm.net.sending import SendingPort
+from comm.net.state import DriverState, internal_error
 from comm.net.waiting import Gate
 from comm.switchboard import SwitchboardCore
 
 
-__all__ = ["Driver", "DriverState"]
+__all__ = ["Driver"]
 
 _FLUSH_BYTES = 64 << 10
 """How many bytes are collected in one turn of the loop before they are sent."""
-
-
-class DriverState(Enum):
-    """Where a driver stands."""
-
-    NEW = "not started"
-    RUNNING = "running"
-    LEAVING = "leaving"
-    CLOSED = "closed"
-    FAILED = "failed"
-    INHERITED = "inherited through fork"
-
-
-_OVER = frozenset({DriverState.CLOSED, DriverState.FAILED, DriverState.INHERITED})
 
 
 class Driver:
@@ -109,7 +95,12 @@ class Driver:
     @property
     def is_over(self) -> bool:
         """Whether nothing more will ever happen."""
-        return self.state in _OVER
+        return self.state.is_over
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether it is over, and no connection is left."""
+        return self.is_over and not self.connections.is_pending
 
     def now(self) -> float:
         """The time of the event loop, in seconds."""
@@ -142,6 +133,14 @@ class Driver:
             raise UsageError(
                 f"node {self.core.node_id}: this switchboard belongs to another event "
                 "loop or thread; use it there, or make one here"
+            )
+
+    def require_thread(self) -> None:
+        """Checks, for what does not wait, that this is the switchboard's thread."""
+        if not self.is_over and threading.get_ident() != self._thread_id:
+            raise UsageError(
+                f"node {self.core.node_id}: this switchboard belongs to another "
+                "thread; use loop.call_soon_threadsafe"
             )
 
     def closed_error(self) -> Error:
@@ -186,7 +185,7 @@ class Driver:
     def fail(self, error: Exception) -> None:
         """Ends everything because of an error of this library; nobody may hang."""
         self.chronicle.log.failure("an internal error ended the switchboard", error)
-        self._kill(DeadCore(lambda: _internal_error(error)))
+        self._kill(DeadCore(lambda: internal_error(error)))
         self.connections.stop()
         self.connections.cut()
         self._end(DriverState.FAILED)
@@ -249,7 +248,11 @@ class Driver:
         """Somebody connected; returns the link's name, None if it is not wanted."""
         if self.state is not DriverState.RUNNING:
             return None
-        link = self.core.handle_accepted(self.now())
+        try:
+            link = self.core.handle_accepted(self.now())
+        except Exception as error:  # noqa: BLE001 - whatever it is, nobody may hang
+            self.fail(error)
+            return None
         self.connections.add(link, connection)
         self.pump()
         return link
@@ -377,12 +380,3 @@ class Driver:
         self.progress.wake_all()
         self.raw.end()
         self.chronicle.end()
-
-
-def _internal_error(cause: Exception) -> Error:
-    error = Error(
-        "an internal error of comm ended this switchboard; its log has the traceback, "
-        "please report it"
-    )
-    error.__cause__ = cause
-    return error

@@ -1,4 +1,4 @@
-"""Waiting for deliveries and for ends: `DrainReport`, `drain` and `part`."""
+"""Waiting for deliveries and for the end: `drain`, `leave` and `part`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from comm.net.log import short_id
 from comm.statistics import Undelivered
 
 
-__all__ = ["DrainReport", "drain", "part"]
+__all__ = ["DrainReport", "drain", "leave", "part"]
 
 _GRACE_S = 1.0
 """How long the other sides have, after the goodbye, to close their connections."""
@@ -65,14 +65,23 @@ async def drain(driver: Driver, timeout_s: float | None) -> DrainReport:
     return DrainReport(not undelivered, undelivered, driver.now() - began)
 
 
+async def leave(driver: Driver, timeout_s: float) -> None:
+    """Waits until everything accepted is delivered, then says goodbye."""
+    driver.leave()
+    report = await drain(driver, timeout_s)
+    if not report.is_complete:
+        driver.chronicle.log.caution("leave", f"node {driver.core.node_id}: {report}")
+    driver.shut()
+
+
 async def part(driver: Driver) -> None:
     """Waits until the connections have ended, and ends those that have not."""
-    limit = asyncio.timeout(_GRACE_S)
-    try:
-        async with limit:
-            await driver.progress.until(lambda: not driver.connections.is_pending)
-    except TimeoutError:
-        if not limit.expired():
-            raise
-    driver.connections.cut()
-    await driver.progress.until(lambda: not driver.connections.is_pending)
+    for _ in range(2):
+        limit = asyncio.timeout(_GRACE_S)
+        try:
+            async with limit:
+                await driver.progress.until(lambda: driver.is_gone)
+        except TimeoutError:
+            if not limit.expired():
+                raise
+        driver.connections.cut()

@@ -7,7 +7,7 @@ A `SocketLink` is the protocol of a connection that the driver made or accepted.
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, cast
 
 from comm.effects import LinkId
 from comm.net.network import cut, describe, end_writing
@@ -77,8 +77,8 @@ class SocketLink(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The connection stands."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        # Transports of other event loops have the methods, and another base class.
+        self._transport = transport = cast("asyncio.Transport", transport)
         transport.set_write_buffer_limits(high=_HIGH_BYTES)
         if self._is_over:
             transport.abort()

@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 import errno
 import os
+from typing import cast
 
 from comm.address import Address
 from comm.net.network import ProtocolFactory
@@ -304,8 +305,7 @@ class MemoryTransport(asyncio.Transport):
         self._is_delivering = False
         if self._is_closing or not self._is_reading:
             return
-        protocol = self._protocol
-        assert isinstance(protocol, asyncio.Protocol)
+        protocol = cast("asyncio.Protocol", self._protocol)
         if self._inbound.size:
             protocol.data_received(self._inbound.take())
             self._far.was_read()

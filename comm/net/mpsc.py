@@ -147,6 +147,9 @@ class Receiver(Generic[T_co]):
         port = self._port
         if not port.line.length:
             try:
+                # What `next_item` does first; most items are spared the call.
+                for item in port.items:
+                    return item
                 return port.next_item()
             except WouldBlock:
                 pass
@@ -226,6 +229,8 @@ class Receiver(Generic[T_co]):
         try:
             if not port.line.length:
                 try:
+                    for item in port.items:
+                        return item
                     return port.next_item()
                 except WouldBlock:
                     pass

@@ -112,7 +112,7 @@ class RawStreams:
             if asked.stream is not None:
                 _, writer = asked.stream
                 cut(writer.transport)
-            elif not asked.is_answered:
+            elif not asked.is_answered and not driver.is_over:
                 driver.core.abort_stream(link)
                 driver.pump()
             raise

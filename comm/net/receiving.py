@@ -63,18 +63,21 @@ class ReceivingPort(Generic[T]):
         driver: The driver.
         core: The core's end.
         decode: Decodes batches.
+
+    Attributes:
+        items: Some of the next items; when there are none, `next_item` gets more.
     """
 
     __slots__ = (
         "__weakref__",
         "_batch",
         "_decoder",
-        "_items",
         "core",
         "decode",
         "driver",
         "id",
         "is_closed",
+        "items",
         "line",
     )
 
@@ -87,7 +90,7 @@ class ReceivingPort(Generic[T]):
         self.is_closed = False
         # Some of the next items, decoded. Not more, because a decoded backlog takes
         # much memory and, by the garbage collector, time.
-        self._items: Iterator[T] = iter(())
+        self.items: Iterator[T] = iter(())
         self._batch: Batch | None = None
         self._decoder: ItemDecoder[T] | None = None
         driver.handles[core.id] = self
@@ -106,7 +109,7 @@ class ReceivingPort(Generic[T]):
     def unused(self) -> int:
         """How many items of the batch have not been handed out."""
         decoder = self._decoder
-        return 0 if decoder is None else decoder.remaining + length_hint(self._items)
+        return 0 if decoder is None else decoder.remaining + length_hint(self.items)
 
     def wake(self) -> None:
         """Lets whoever waits look for themselves."""
@@ -126,9 +129,9 @@ class ReceivingPort(Generic[T]):
             Error: What `ReceiverCore.take` raises.
         """
         while True:
-            for item in self._items:
+            for item in self.items:
                 return item
-            self._items = iter(self._open_batch().take(_DECODED_MAX))
+            self.items = iter(self._open_batch().take(_DECODED_MAX))
 
     def next_delivery(self) -> tuple[T, Batch, int]:
         """Removes and returns the next item, its batch, and its place there."""
@@ -145,7 +148,7 @@ class ReceivingPort(Generic[T]):
         Raises:
             Error: What `next_item` raises.
         """
-        taken = list(islice(self._items, limit))
+        taken = list(islice(self.items, limit))
         try:
             while len(taken) < limit:
                 taken += self._open_batch().take(limit - len(taken))
@@ -155,16 +158,18 @@ class ReceivingPort(Generic[T]):
         except Error as error:
             if not taken:
                 raise
-            self._items = _Deferred(self, error)
+            self.items = _Deferred(self, error)
         return taken
 
     def seal(self) -> None:
         """Refuses further producers."""
+        self.driver.require_thread()
         self.core.seal()
         self.driver.wake()
 
     def close(self) -> None:
         """Takes nothing more; what is left is discarded."""
+        self.driver.require_thread()
         self.is_closed = True
         unused = self.unused
         self._drop()
@@ -174,19 +179,19 @@ class ReceivingPort(Generic[T]):
 
     def resume(self) -> None:
         """Goes on behind an error that was kept for later."""
-        self._items = iter(())
+        self.items = iter(())
 
     def withhold(self, doubt: BatchesWithheld) -> None:
         """Hands out nothing more of the batch if it is in doubt."""
-        if self._is_concerned(doubt) and not isinstance(self._items, _Withheld):
-            self._items = _Withheld(self._items)
+        if self._is_concerned(doubt) and not isinstance(self.items, _Withheld):
+            self.items = _Withheld(self.items)
 
     def settle(self, doubt: BatchesSettled) -> None:
         """Goes on with the batch, or drops what is left of it, if it was in doubt."""
         if not self._is_concerned(doubt):
             return
-        if isinstance(self._items, _Withheld):
-            self._items = self._items.rest
+        if isinstance(self.items, _Withheld):
+            self.items = self.items.rest
         if doubt.revoked:
             batch, unused = self._batch, self.unused
             assert batch is not None
@@ -234,7 +239,7 @@ class ReceivingPort(Generic[T]):
         return decoder
 
     def _drop(self) -> None:
-        self._items = iter(())
+        self.items = iter(())
         self._batch = self._decoder = None
 
 

@@ -6,7 +6,8 @@ import asyncio
 from itertools import islice
 
 from comm.errors import RendezvousError
-from comm.net.driver import Driver, DriverState
+from comm.net.driver import Driver
+from comm.net.state import DriverState
 
 
 __all__ = ["meet"]

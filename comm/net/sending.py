@@ -118,7 +118,8 @@ class SendingPort:
         try:
             await self._gate.until(self._is_answered)
         except BaseException:
-            self.abort("connect() was cancelled")
+            if not driver.is_over:
+                self.abort("connect() was cancelled")
             raise
         if self.core.error is not None:
             raise self.core.error
@@ -178,6 +179,7 @@ class SendingPort:
 
     def close(self) -> None:
         """Closes: what was accepted is delivered in the background."""
+        self.driver.require_thread()
         self.is_closed = True
         self.core.finish()
         self.wake()
@@ -185,6 +187,7 @@ class SendingPort:
 
     def abort(self, reason: str) -> None:
         """Gives up what was not sent."""
+        self.driver.require_thread()
         self._is_aborted = not self.is_closed
         self.is_closed = True
         self.core.abort(reason)

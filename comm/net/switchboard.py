@@ -18,13 +18,14 @@ from comm.config import Config
 from comm.errors import ConfigurationError, UsageError
 from comm.net.channels import Channels
 from comm.net.chronicle import EventStream
-from comm.net.driver import Driver, DriverState
+from comm.net.driver import Driver
 from comm.net.items import ItemTypes
-from comm.net.leaving import DrainReport, drain, part
+from comm.net.leaving import DrainReport, drain, leave, part
 from comm.net.links import BorrowedLink
 from comm.net.network import Network, SocketNetwork, describe
 from comm.net.peers import IncomingStreams, Peer
 from comm.net.rendezvous import meet
+from comm.net.state import DriverState
 from comm.security import Security
 from comm.statistics import SwitchboardStatistics
 from comm.switchboard import SwitchboardCore
@@ -287,20 +288,16 @@ class Switchboard(Channels):
             raise driver.closed_error()
         if driver.state is DriverState.NEW:
             driver.state = DriverState.CLOSED
-        if driver.is_over:
-            self._close_now()
-            return
-        driver.require_loop()
+        if not driver.is_over:
+            driver.require_loop()
         if self._is_closing:
             await driver.progress.until(lambda: driver.is_over)
+            await part(driver)
             return
         self._is_closing = True
         try:
-            driver.leave()
-            report = await drain(driver, self._config.close_timeout_s)
-            if not report.is_complete:
-                driver.chronicle.log.caution("leave", f"node {self.node_id}: {report}")
-            driver.shut()
+            if not driver.is_over:
+                await leave(driver, self._config.close_timeout_s)
             await part(driver)
         finally:
             self._close_now()

@@ -25,9 +25,6 @@ def goodbye(text: str = "left") -> bytes:
     return encode_frame(Kind.GOODBYE, value=Reason.LEAVING, payload=payload)
 
 
-# What is not delivered yet.
-
-
 def test_undelivered_items_are_listed_until_they_are_delivered() -> None:
     """For each producer: its receiver's node and channel, the first item, the count."""
     cluster = Cluster()
@@ -67,9 +64,6 @@ def test_a_drain_waits_for_legs_too() -> None:
     cluster[0].request_flush_all()
     cluster.run(0.0025)
     assert cluster[0].undelivered() == ()
-
-
-# The side that leaves.
 
 
 def test_a_switchboard_says_goodbye() -> None:
@@ -226,9 +220,6 @@ def test_who_comes_after_the_end_is_not_let_in() -> None:
     assert not stage.say(link, stage.hello())
     assert not stage.events(PeerUp)
     assert stage.core.next_timeout() is None
-
-
-# The side that stays.
 
 
 def test_a_node_that_left_is_not_waited_for() -> None:

@@ -7,13 +7,7 @@ import pytest
 from comm.config import Config
 from comm.effects import Abort, Close, LinkId, Transmit
 from comm.events import PeerDown, PeerRestarted, PeerUp
-from comm.protocol import (
-    Frame,
-    Kind,
-    Reason,
-    ReasonBody,
-    encode_frame,
-)
+from comm.protocol import Frame, Kind, Reason, ReasonBody, encode_frame
 from tests.helpers import BYTES, Cluster, receive_all
 from tests.stage import NEWCOMER, STRANGER, THIRD, Stage
 

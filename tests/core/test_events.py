@@ -9,14 +9,7 @@ from typing import get_args
 import pytest
 
 from comm import events
-from comm.events import (
-    Event,
-    LossReport,
-    PeerDown,
-    PeerRestarted,
-    PeerUp,
-    ProducerGone,
-)
+from comm.events import Event, LossReport, PeerDown, PeerRestarted, PeerUp, ProducerGone
 from comm.security import Security
 
 

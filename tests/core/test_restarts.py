@@ -7,13 +7,7 @@ from typing import Any
 import pytest
 
 from comm.effects import Abort, Failed, Opened
-from comm.errors import (
-    BrokenError,
-    PeerLost,
-    PeerRestarted,
-    StaleSender,
-    WouldBlock,
-)
+from comm.errors import BrokenError, PeerLost, PeerRestarted, StaleSender, WouldBlock
 from comm.events import LossReport, PeerRestarted as PeerRestartedEvent, PeerUp
 from comm.mpsc import ProducerState, Sender
 from comm.protocol import Kind, OpenBody

@@ -396,16 +396,21 @@ async def test_handles_belong_to_their_loop(boards: Boards) -> None:
                     errors.append(error)
 
             asyncio.run(use())
+            for call in (near.mpsc, producer.close, producer.abort, receiver.seal):
+                try:
+                    call()
+                except comm.UsageError as error:
+                    errors.append(error)
             try:
-                near.mpsc(int)
+                receiver.close()
             except comm.UsageError as error:
                 errors.append(error)
 
         thread = threading.Thread(target=elsewhere)
         thread.start()
         await asyncio.to_thread(thread.join)
-        assert len(errors) == 7
-        assert all("event loop or thread" in str(error) for error in errors)
+        assert len(errors) == 11
+        assert all("belongs to another" in str(error) for error in errors)
         await producer.send(1)
         assert await receiver.receive() == 1
         producer.close()

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 import errno
+import os
 from pathlib import Path
+import resource
 import socket
 import stat
 
@@ -131,6 +135,47 @@ async def test_a_listener_that_is_cancelled_does_not_listen(tmp_path: Path) -> N
             assert not (tmp_path / "socket").exists()
         else:
             listener.close()
+
+
+async def test_accepting_survives_a_lack_of_files(tmp_path: Path) -> None:
+    """A process that has no file descriptor left accepts again when it has some."""
+    problems: list[str] = []
+    asyncio.get_running_loop().set_exception_handler(
+        lambda _, context: problems.append(str(context["message"]))
+    )
+    address = Address.parse(f"unix:{tmp_path / 'socket'}")
+    near, far = Kept(), Kept()
+    listener = await SocketNetwork().listen(address, lambda: far)
+    with no_files_left(but=1):
+        await SocketNetwork().connect(address, lambda: near)
+        await eventually(lambda: problems)
+        assert far.transport is None
+    await eventually(lambda: far.transport)
+    assert near.transport is not None
+    near.transport.abort()
+    await eventually(lambda: far.is_lost)
+    listener.close()
+
+
+@contextmanager
+def no_files_left(but: int) -> Iterator[None]:
+    """Uses up all file descriptors, but for so many."""
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (256, limits[1]))
+    held: list[int] = []
+    try:
+        while True:
+            held.append(os.dup(0))
+    except OSError:
+        pass
+    try:
+        for _ in range(but):
+            os.close(held.pop())
+        yield
+    finally:
+        for each in held:
+            os.close(each)
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
 
 
 @pytest.mark.parametrize(
