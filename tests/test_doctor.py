@@ -87,9 +87,13 @@ def test_the_doctor_runs_in_jupyters_package(site: Path) -> None:
 
 
 def test_the_doctor_runs_without_a_package(site: Path) -> None:
-    """The doctor runs, and explains, when an uninstaller has removed `__init__.py`."""
+    """The doctor runs, and explains, when an uninstaller has removed `__init__.py`.
+
+    `-S` hides this environment: a folder without `__init__.py` comes behind every
+    package of its name, and so behind a checkout that is installed for editing.
+    """
     (site / "comm" / "__init__.py").unlink()
-    told = _run(site, "-m", "comm", "doctor")
+    told = _run(site, "-S", "-m", "comm", "doctor")
     assert "__init__.py is missing" in told.stdout
     assert told.returncode == 1
 
