@@ -1,0 +1,374 @@
+"""`MachineCluster`: several cores, on simulated hosts, in one simulated network."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from itertools import combinations
+from types import TracebackType
+from typing import Any, Self
+
+from comm.broadcast import Token
+from comm.config import Config
+from comm.mpsc import ProducerCore, ReceiverCore, Sender
+from comm.sim.choices import Choices, Seeded, derive
+from comm.sim.host import Host
+from comm.sim.machine.entropy import Entropy
+from comm.sim.machine.items import BYTES
+from comm.sim.machine.node import Node
+from comm.sim.machine.sink import Sink
+from comm.sim.machine.source import Source
+from comm.sim.machine.watcher import Watcher, Watchers
+from comm.sim.network import Buffers, Conditions, Network
+from comm.sim.trace import Trace
+from comm.sim.world import SECOND, World, seconds
+from comm.switchboard import SwitchboardCore
+
+
+__all__ = ["MachineCluster", "StuckError"]
+
+_AUDIT_NS = SECOND
+
+
+class StuckError(AssertionError):
+    """Something did not come about within the time that it was given."""
+
+
+class MachineCluster:
+    """A cluster of nodes, each a `SwitchboardCore` that is driven in virtual time.
+
+    Args:
+        nodes: How many nodes.
+        seed: What every draw, and the entropy of every core, depends on.
+        choices: Where draws come from instead; the seed is then for entropy alone.
+        config: The limits of each node; or a list, one for each.
+        conditions: What the paths between hosts are like.
+        buffers: What the kernels of the hosts hold.
+        watchers: Who watches, as the oracles do.
+        checks: Whether each core checks its invariants behind every step.
+        records: Whether the trace keeps its lines.
+        start: Whether to start every node at once.
+
+    Attributes:
+        world: Time, events and the trace.
+        network: The network.
+        hosts: The hosts, by node id.
+        sources: All that were ever made, by name.
+        sinks: Likewise.
+    """
+
+    def __init__(
+        self,
+        nodes: int = 3,
+        *,
+        seed: object = 0,
+        choices: Choices | None = None,
+        config: Config | Sequence[Config] | None = None,
+        conditions: Conditions | None = None,
+        buffers: Buffers | None = None,
+        watchers: Sequence[Watcher] = (),
+        checks: bool = True,
+        records: bool = False,
+        start: bool = True,
+    ) -> None:
+        self.world = World(choices or Seeded(seed), Trace(records=records))
+        self.hosts = [Host(self.world, index) for index in range(nodes)]
+        self.network = Network(self.world, self.hosts, conditions, buffers)
+        self.addresses = [f"127.0.0.1:{7000 + index}" for index in range(nodes)]
+        self.sources: list[Source] = []
+        self.sinks: list[Sink] = []
+        self.nodes: list[Node | None] = [None] * nodes
+        self._seed = seed
+        self._configs = _each(config, nodes)
+        self._invariants = [_Invariants()] if checks else []
+        self.watcher: Watcher = Watcher()
+        self.watch(watchers)
+        for host, address in zip(self.hosts, self.addresses, strict=True):
+            self.network.place(host, address)
+        if start:
+            for index in range(nodes):
+                self.start(index)
+        self.world.after(_AUDIT_NS, self._audit)
+
+    def watch(self, watchers: Sequence[Watcher]) -> None:
+        """Has these watch from now on, in place of others."""
+        self.watcher = Watchers([*self._invariants, *watchers])
+        for node in self.nodes:
+            if node is not None:
+                node.watcher = self.watcher
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Ends the simulation. Nothing has to be given back."""
+
+    def __getitem__(self, index: int) -> Node:
+        """Returns the process of a node that runs."""
+        node = self.nodes[index]
+        if node is None:
+            raise LookupError(f"node {index} does not run")
+        return node
+
+    def __len__(self) -> int:
+        return len(self.nodes)
+
+    @property
+    def trace(self) -> Trace:
+        """The history."""
+        return self.world.trace
+
+    @property
+    def now_s(self) -> float:
+        """The world's time, in seconds."""
+        return self.world.now_ns / SECOND
+
+    @property
+    def live(self) -> list[Node]:
+        """The processes that run."""
+        return [node for node in self.nodes if node is not None]
+
+    def config(self, index: int) -> Config:
+        """Returns the limits of a node."""
+        return self._configs[index]
+
+    def is_current(self, node: Node) -> bool:
+        """Whether this process of its node is the one that runs."""
+        return self.nodes[node.index] is node
+
+    # Time.
+
+    def run(self, duration_s: float) -> None:
+        """Lets so many seconds pass."""
+        self.world.run_to(self.world.now_ns + seconds(duration_s))
+
+    def run_until(self, condition: Callable[[], bool], timeout: float = 60.0) -> None:
+        """Lets time pass until something holds.
+
+        Raises:
+            StuckError: If it does not hold after so many seconds; says what each node
+                waits for.
+        """
+        deadline_ns = self.world.now_ns + seconds(timeout)
+        if not self.world.run_until(condition, deadline_ns):
+            raise StuckError(f"not within {timeout:g} s\n{self.pending()}")
+
+    def pending(self) -> str:
+        """Returns, for people, what each node waits for."""
+        return "\n".join(_pending(node) for node in self.live) or "no node runs"
+
+    # Processes.
+
+    def start(self, index: int) -> Node:
+        """Starts the process of a node that does not run."""
+        assert self.nodes[index] is None
+        host = self.hosts[index]
+        key = derive(self._seed, "entropy", index, host.incarnation)
+        core = SwitchboardCore(
+            self.addresses,
+            index,
+            entropy=Entropy(key),
+            config=self._configs[index],
+            codec=BYTES.codec,
+        )
+        node = Node(self, host, core, self.addresses[index])
+        self.nodes[index] = node
+        self.watcher.started(node)
+        return node
+
+    def crash(self, index: int, *, dark: bool = True) -> None:
+        """Ends a node's process without a word.
+
+        Args:
+            index: The node.
+            dark: Whether its whole machine loses its power, so that nothing comes
+                back from it; otherwise its kernel closes what the process had open.
+        """
+        node = self[index]
+        self.world.note(node.name, "crashes" if dark else "is killed")
+        self.nodes[index] = None
+        node.host.stop(dark=dark)
+        self.network.host_died(node.host, dark=dark)
+        self.watcher.died(node)
+
+    def restart(self, index: int) -> Node:
+        """Starts the next process of a node; crashes the present one, if there is."""
+        if self.nodes[index] is not None:
+            self.crash(index)
+        self.hosts[index].restart()
+        return self.start(index)
+
+    def leave(self, index: int) -> None:
+        """Makes a node close its switchboard, and end a moment later."""
+        node = self[index]
+        node.leave()
+        node.later(2 * SECOND, self._exit, node)
+
+    def pause(self, index: int) -> None:
+        """Stops a node's process, as SIGSTOP does."""
+        self.world.note(self.hosts[index].name, "pauses")
+        self.hosts[index].pause()
+
+    def resume(self, index: int) -> None:
+        """Lets a node's process go on."""
+        self.world.note(self.hosts[index].name, "resumes")
+        self.hosts[index].resume()
+
+    def meet(self, timeout: float = 60.0) -> None:
+        """Has all nodes meet one another."""
+        for node in self.live:
+            node.dial_all()
+        self.run_until(lambda: not any(n.core.missing() for n in self.live), timeout)
+
+    # The network.
+
+    def cut(self, first: int, second: int, how: str = "reset") -> int:
+        """Breaks every connection between two nodes.
+
+        Args:
+            first: One node.
+            second: The other.
+            how: "reset", which both learn of; "silent", which nobody is told of; or
+                "half", which only the first one learns of.
+
+        Returns:
+            How many connections there were.
+        """
+        connections = self.network.between(first, second)
+        for ends in connections:
+            self.world.note("network", f"cut {first} {second} {how}")
+            for end in ends:
+                if how == "silent":
+                    end.silence()
+                elif how == "reset" or end.host.index == first:
+                    end.handle_reset()
+                else:
+                    end.silence()
+        return len(connections)
+
+    def partition(self, *groups: Iterable[int]) -> None:
+        """Lets nothing through between nodes of different groups."""
+        parts = [list(group) for group in groups]
+        for left, right in combinations(parts, 2):
+            for a in left:
+                for b in right:
+                    self.block(a, b)
+                    self.block(b, a)
+
+    def block(self, source: int, target: int) -> None:
+        """Lets nothing through from one node to another."""
+        self.world.note("network", f"block {source} {target}")
+        self.network.path(source, target).block()
+
+    def heal(self) -> None:
+        """Lets everything through again."""
+        self.world.note("network", "heal")
+        for path in self.network.paths:
+            path.clear()
+
+    # Applications.
+
+    def open(self, index: int, *, max_producers: int | None = None) -> Sink:
+        """Makes a channel whose receiver is on a node."""
+        node = self[index]
+        sender, core = node.core.open_mpsc(BYTES, max_producers=max_producers)
+        return self._add_sink(Sink(node, len(self.sinks), core, sender))
+
+    def subscribe(self, index: int, token: Token[Any]) -> Sink:
+        """Makes the receiver of a broadcast on a node."""
+        node = self[index]
+        core = node.core.open_broadcast_receiver(token, BYTES)
+        return self._add_sink(Sink(node, len(self.sinks), core, None))
+
+    def fan_out(self, sink: Sink, members: int) -> list[Sink]:
+        """Makes several receivers of one that has not begun to receive."""
+        receiver = sink.core
+        assert isinstance(receiver, ReceiverCore)
+        core = sink.node.core.open_fanout(receiver)
+        group = sink.name
+        return [
+            self._add_sink(
+                Sink(sink.node, len(self.sinks), core.attach(), sink.sender, group)
+            )
+            for _ in range(members)
+        ]
+
+    def connect(self, index: int, sender: Sender[Any]) -> Source:
+        """Connects a sender on a node.
+
+        Raises:
+            StaleSender: If it is known that the sender's node has restarted.
+        """
+        node = self[index]
+        core = node.core.connect(sender, BYTES, node.now_s)
+        return self._add_source(Source(node, len(self.sources), core, sender))
+
+    def clone(self, source: Source) -> Source:
+        """Makes another source of the same channel on the same node.
+
+        Raises:
+            BrokenError: If the other side ended the one given.
+        """
+        node, producer = source.node, source.core
+        assert isinstance(producer, ProducerCore)
+        core = node.core.clone(producer, node.now_s)
+        return self._add_source(Source(node, len(self.sources), core, source.sender))
+
+    def broadcast(self, index: int, token: Token[Any]) -> Source:
+        """Makes a sender of a broadcast on a node."""
+        node = self[index]
+        core = node.core.open_broadcast_sender(token, BYTES, node.now_s)
+        source = Source(node, len(self.sources), core, None)
+        source.is_open = True
+        return self._add_source(source)
+
+    def _add_sink(self, sink: Sink) -> Sink:
+        self.sinks.append(sink)
+        self.watcher.sink_opened(sink)
+        sink.begin()
+        return sink
+
+    def _add_source(self, source: Source) -> Source:
+        source.begun_ns = self.world.now_ns
+        self.sources.append(source)
+        self.watcher.source_begun(source)
+        source.node.command(f"source {source.name} connects", lambda: None)
+        return source
+
+    def _exit(self, node: Node) -> None:
+        if self.is_current(node):
+            self.nodes[node.index] = None
+            node.host.stop()
+            self.network.host_died(node.host, dark=False)
+
+    def _audit(self) -> None:
+        self.watcher.audit()
+        self.world.after(_AUDIT_NS, self._audit)
+
+
+class _Invariants(Watcher):
+    """Has each core check itself behind every step."""
+
+    def stepped(self, node: Node) -> None:
+        """The core of this node may have changed, and no other."""
+        node.core.check_invariants()
+
+
+def _each(config: Config | Sequence[Config] | None, nodes: int) -> list[Config]:
+    if config is None or isinstance(config, Config):
+        return [config or Config()] * nodes
+    return list(config)
+
+
+def _pending(node: Node) -> str:
+    core = node.core
+    waits = [f"timer {core.next_timeout()}"]
+    waits += [f"node {n} missing: {error}" for n, error in core.missing().items()]
+    waits += [f"undelivered {value}" for value in core.undelivered()]
+    if not node.host.is_alive or node.host.waiting:
+        waits.append(f"{node.host.state.value}, {node.host.waiting} steps behind")
+    return f"{node.name}: " + "; ".join(waits)
