@@ -4,8 +4,8 @@ Time is virtual, every draw comes from named streams, and the same seed gives th
 history, event by event. The machine tier drives `SwitchboardCore` without asyncio.
 
     with MachineCluster(nodes=2, seed=7) as cluster:
-        sink = cluster.open(0)
-        source = cluster.connect(1, sink.sender)
+        sink = cluster[0].open()
+        source = cluster[1].connect(sink.sender)
         source.offer(count=100, size=20)
         cluster.cut(0, 1)
         cluster.run_until(lambda: sink.received == 100)

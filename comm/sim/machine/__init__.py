@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from comm.sim.items import BYTES
 from comm.sim.machine.cluster import MachineCluster, StuckError
-from comm.sim.machine.items import BYTES
 from comm.sim.machine.node import Node
 from comm.sim.machine.sink import EAGER, STALLED, Pace, Sink
 from comm.sim.machine.source import Source
-from comm.sim.machine.watcher import Watcher, Watchers
+from comm.sim.watcher import Watcher, Watchers
 
 
 __all__ = [

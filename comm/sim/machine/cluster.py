@@ -5,21 +5,26 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from itertools import combinations
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
-from comm.broadcast import Token
 from comm.config import Config
-from comm.mpsc import ProducerCore, ReceiverCore, Sender
 from comm.sim.choices import Choices, Seeded, derive
-from comm.sim.host import Host
+from comm.sim.host import Host, HostState
+from comm.sim.items import BYTES
+from comm.sim.machine.disturbance import Disturbances
+from comm.sim.machine.driver import Driver
 from comm.sim.machine.entropy import Entropy
-from comm.sim.machine.items import BYTES
+from comm.sim.machine.impostors import Impostors
 from comm.sim.machine.node import Node
 from comm.sim.machine.sink import Sink
 from comm.sim.machine.source import Source
-from comm.sim.machine.watcher import Watcher, Watchers
+from comm.sim.machine.strangers import Stranger
+from comm.sim.machine.tampering import Tampering
+from comm.sim.machine.weather import Weather
 from comm.sim.network import Buffers, Conditions, Network
+from comm.sim.oracles import Oracle, all_oracles
 from comm.sim.trace import Trace
+from comm.sim.watcher import Watcher, Watchers
 from comm.sim.world import SECOND, World, seconds
 from comm.switchboard import SwitchboardCore
 
@@ -43,7 +48,8 @@ class MachineCluster:
         config: The limits of each node; or a list, one for each.
         conditions: What the paths between hosts are like.
         buffers: What the kernels of the hosts hold.
-        watchers: Who watches, as the oracles do.
+        oracles: Whether the promises are checked all along.
+        watchers: Who else watches.
         checks: Whether each core checks its invariants behind every step.
         records: Whether the trace keeps its lines.
         start: Whether to start every node at once.
@@ -52,6 +58,7 @@ class MachineCluster:
         world: Time, events and the trace.
         network: The network.
         hosts: The hosts, by node id.
+        configs: The limits of each node.
         sources: All that were ever made, by name.
         sinks: Likewise.
     """
@@ -65,6 +72,7 @@ class MachineCluster:
         config: Config | Sequence[Config] | None = None,
         conditions: Conditions | None = None,
         buffers: Buffers | None = None,
+        oracles: bool = True,
         watchers: Sequence[Watcher] = (),
         checks: bool = True,
         records: bool = False,
@@ -77,24 +85,29 @@ class MachineCluster:
         self.sources: list[Source] = []
         self.sinks: list[Sink] = []
         self.nodes: list[Node | None] = [None] * nodes
+        self.buffers = self.network.buffers
+        self.weather = Weather(self.network, conditions or Conditions())
+        self.tampering = Tampering()
+        self.disturbances = Disturbances(self.world)
+        self.strangers: list[Stranger] = []
+        self.tainted: dict[tuple[int, int], None] = {}
+        self.given_up: dict[tuple[int, int], int] = {}
+        self.outside = Host(self.world, nodes)
+        self.network.add(self.outside)
+        self.impostors = Impostors(self)
         self._seed = seed
-        self._configs = _each(config, nodes)
-        self._invariants = [_Invariants()] if checks else []
-        self.watcher: Watcher = Watcher()
-        self.watch(watchers)
+        self._shape: dict[str, int] = {}
+        self._blocked: list[tuple[int, int]] = []
+        self.configs = _each(config, nodes)
+        self.oracles: list[Oracle] = all_oracles(self) if oracles else []
+        invariants = [_Invariants()] if checks else []
+        self.watcher = Watchers([*invariants, *self.oracles, *watchers])
         for host, address in zip(self.hosts, self.addresses, strict=True):
             self.network.place(host, address)
         if start:
             for index in range(nodes):
                 self.start(index)
         self.world.after(_AUDIT_NS, self._audit)
-
-    def watch(self, watchers: Sequence[Watcher]) -> None:
-        """Has these watch from now on, in place of others."""
-        self.watcher = Watchers([*self._invariants, *watchers])
-        for node in self.nodes:
-            if node is not None:
-                node.watcher = self.watcher
 
     def __enter__(self) -> Self:
         return self
@@ -134,11 +147,25 @@ class MachineCluster:
 
     def config(self, index: int) -> Config:
         """Returns the limits of a node."""
-        return self._configs[index]
+        return self.configs[index]
 
     def is_current(self, node: Node) -> bool:
         """Whether this process of its node is the one that runs."""
         return self.nodes[node.index] is node
+
+    def shape(self, *, is_prompt: bool, read_bytes: int, high_bytes: int) -> None:
+        """Says how the processes that are started from now on behave.
+
+        Args:
+            is_prompt: Whether applications react within the step that tells them.
+            read_bytes: How much a process reads at once.
+            high_bytes: How much waits for the kernel before a core is stopped.
+        """
+        self._shape = {
+            "is_prompt": is_prompt,
+            "read_bytes": read_bytes,
+            "high_bytes": high_bytes,
+        }
 
     # Time.
 
@@ -167,15 +194,11 @@ class MachineCluster:
         """Starts the process of a node that does not run."""
         assert self.nodes[index] is None
         host = self.hosts[index]
-        key = derive(self._seed, "entropy", index, host.incarnation)
-        core = SwitchboardCore(
-            self.addresses,
-            index,
-            entropy=Entropy(key),
-            config=self._configs[index],
-            codec=BYTES.codec,
-        )
+        core = self.make_core(index, "node", host.incarnation)
         node = Node(self, host, core, self.addresses[index])
+        node.watcher = self.watcher
+        for name, value in self._shape.items():
+            setattr(node, name, value)
         self.nodes[index] = node
         self.watcher.started(node)
         return node
@@ -192,6 +215,7 @@ class MachineCluster:
         self.world.note(node.name, "crashes" if dark else "is killed")
         self.nodes[index] = None
         node.host.stop(dark=dark)
+        self.disturbances.begin(self._pairs_of(index))
         self.network.host_died(node.host, dark=dark)
         self.watcher.died(node)
 
@@ -199,6 +223,8 @@ class MachineCluster:
         """Starts the next process of a node; crashes the present one, if there is."""
         if self.nodes[index] is not None:
             self.crash(index)
+        if self.hosts[index].state is not HostState.RUNNING:
+            self.disturbances.end(self._pairs_of(index))
         self.hosts[index].restart()
         return self.start(index)
 
@@ -210,19 +236,35 @@ class MachineCluster:
 
     def pause(self, index: int) -> None:
         """Stops a node's process, as SIGSTOP does."""
-        self.world.note(self.hosts[index].name, "pauses")
-        self.hosts[index].pause()
+        host = self.hosts[index]
+        if host.state is HostState.RUNNING:
+            self.world.note(host.name, "pauses")
+            host.pause()
+            self.disturbances.begin(self._pairs_of(index), [index])
 
     def resume(self, index: int) -> None:
         """Lets a node's process go on."""
-        self.world.note(self.hosts[index].name, "resumes")
-        self.hosts[index].resume()
+        host = self.hosts[index]
+        if host.state is HostState.PAUSED:
+            self.world.note(host.name, "resumes")
+            host.resume()
+            self.disturbances.end(self._pairs_of(index), [index])
 
     def meet(self, timeout: float = 60.0) -> None:
         """Has all nodes meet one another."""
         for node in self.live:
             node.dial_all()
         self.run_until(lambda: not any(n.core.missing() for n in self.live), timeout)
+
+    def drift_clock(self, index: int, drift_ppm: int) -> None:
+        """Lets a host's clock run faster or slower from now on."""
+        self.hosts[index].clock.drift(drift_ppm, self.world.now_ns)
+        self._rearm(index)
+
+    def step_clock(self, index: int, step_ns: int) -> None:
+        """Lets a host's clock jump."""
+        self.hosts[index].clock.step(step_ns, self.world.now_ns)
+        self._rearm(index)
 
     # The network.
 
@@ -238,6 +280,7 @@ class MachineCluster:
         Returns:
             How many connections there were.
         """
+        self.disturbances.strike([_pair(first, second)])
         connections = self.network.between(first, second)
         for ends in connections:
             self.world.note("network", f"cut {first} {second} {how}")
@@ -263,86 +306,42 @@ class MachineCluster:
         """Lets nothing through from one node to another."""
         self.world.note("network", f"block {source} {target}")
         self.network.path(source, target).block()
+        self._blocked.append(_pair(source, target))
+        self.disturbances.begin([_pair(source, target)])
 
     def heal(self) -> None:
         """Lets everything through again."""
         self.world.note("network", "heal")
         for path in self.network.paths:
             path.clear()
+        self.disturbances.end(self._blocked)
+        self._blocked.clear()
 
-    # Applications.
+    def make_core(self, index: int, *purpose: object) -> SwitchboardCore:
+        """Returns a core for a node, whose entropy depends on what it is for."""
+        key = derive(self._seed, *purpose, index)
+        return SwitchboardCore(
+            self.addresses,
+            index,
+            entropy=Entropy(key),
+            config=self.configs[index],
+            codec=BYTES.codec,
+        )
 
-    def open(self, index: int, *, max_producers: int | None = None) -> Sink:
-        """Makes a channel whose receiver is on a node."""
-        node = self[index]
-        sender, core = node.core.open_mpsc(BYTES, max_producers=max_producers)
-        return self._add_sink(Sink(node, len(self.sinks), core, sender))
+    def _pairs_of(self, index: int) -> list[tuple[int, int]]:
+        others = (other for other in range(len(self)) if other != index)
+        return [_pair(index, other) for other in others]
 
-    def subscribe(self, index: int, token: Token[Any]) -> Sink:
-        """Makes the receiver of a broadcast on a node."""
-        node = self[index]
-        core = node.core.open_broadcast_receiver(token, BYTES)
-        return self._add_sink(Sink(node, len(self.sinks), core, None))
-
-    def fan_out(self, sink: Sink, members: int) -> list[Sink]:
-        """Makes several receivers of one that has not begun to receive."""
-        receiver = sink.core
-        assert isinstance(receiver, ReceiverCore)
-        core = sink.node.core.open_fanout(receiver)
-        group = sink.name
-        return [
-            self._add_sink(
-                Sink(sink.node, len(self.sinks), core.attach(), sink.sender, group)
-            )
-            for _ in range(members)
-        ]
-
-    def connect(self, index: int, sender: Sender[Any]) -> Source:
-        """Connects a sender on a node.
-
-        Raises:
-            StaleSender: If it is known that the sender's node has restarted.
-        """
-        node = self[index]
-        core = node.core.connect(sender, BYTES, node.now_s)
-        return self._add_source(Source(node, len(self.sources), core, sender))
-
-    def clone(self, source: Source) -> Source:
-        """Makes another source of the same channel on the same node.
-
-        Raises:
-            BrokenError: If the other side ended the one given.
-        """
-        node, producer = source.node, source.core
-        assert isinstance(producer, ProducerCore)
-        core = node.core.clone(producer, node.now_s)
-        return self._add_source(Source(node, len(self.sources), core, source.sender))
-
-    def broadcast(self, index: int, token: Token[Any]) -> Source:
-        """Makes a sender of a broadcast on a node."""
-        node = self[index]
-        core = node.core.open_broadcast_sender(token, BYTES, node.now_s)
-        source = Source(node, len(self.sources), core, None)
-        source.is_open = True
-        return self._add_source(source)
-
-    def _add_sink(self, sink: Sink) -> Sink:
-        self.sinks.append(sink)
-        self.watcher.sink_opened(sink)
-        sink.begin()
-        return sink
-
-    def _add_source(self, source: Source) -> Source:
-        source.begun_ns = self.world.now_ns
-        self.sources.append(source)
-        self.watcher.source_begun(source)
-        source.node.command(f"source {source.name} connects", lambda: None)
-        return source
+    def _rearm(self, index: int) -> None:
+        node = self.nodes[index]
+        if node is not None:
+            node.rearm()
 
     def _exit(self, node: Node) -> None:
         if self.is_current(node):
             self.nodes[node.index] = None
             node.host.stop()
+            self.disturbances.begin(self._pairs_of(node.index))
             self.network.host_died(node.host, dark=False)
 
     def _audit(self) -> None:
@@ -353,9 +352,13 @@ class MachineCluster:
 class _Invariants(Watcher):
     """Has each core check itself behind every step."""
 
-    def stepped(self, node: Node) -> None:
+    def stepped(self, node: Driver) -> None:
         """The core of this node may have changed, and no other."""
         node.core.check_invariants()
+
+
+def _pair(first: int, second: int) -> tuple[int, int]:
+    return min(first, second), max(first, second)
 
 
 def _each(config: Config | Sequence[Config] | None, nodes: int) -> list[Config]:

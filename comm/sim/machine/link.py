@@ -15,7 +15,7 @@ from comm.sim.world import SECOND
 
 
 if TYPE_CHECKING:
-    from comm.sim.machine.node import Node
+    from comm.sim.machine.driver import Driver
 
 
 __all__ = ["NodeLink"]
@@ -33,7 +33,9 @@ class NodeLink:
 
     Attributes:
         attempt: The attempt to make it, if it is our own.
-        heard_s: When bytes came last, or it was begun, by the host's clock.
+        begun_s: When it was begun, by the host's clock.
+        heard_s: When bytes came last, or else when it was begun.
+        received_bytes: How many bytes have come.
     """
 
     __slots__ = (
@@ -44,14 +46,17 @@ class NodeLink:
         "_node",
         "_pending",
         "attempt",
+        "begun_s",
         "heard_s",
         "link",
+        "received_bytes",
     )
 
-    def __init__(self, node: Node, link: LinkId) -> None:
+    def __init__(self, node: Driver, link: LinkId) -> None:
         self.link = link
         self.attempt: Attempt | None = None
-        self.heard_s = node.now_s
+        self.begun_s = self.heard_s = node.now_s
+        self.received_bytes = 0
         self._node = node
         self._endpoint: Endpoint | None = None
         # What the kernel has not taken yet.
@@ -105,7 +110,9 @@ class NodeLink:
         node.tell(f"connect failed {link}", fact, link, reason, node.now_s)
 
     def readable(self, endpoint: Endpoint) -> None:
-        """There is something to receive."""
+        """There is something to receive; what is left then waits for the next step."""
+        if not endpoint.is_open:
+            return
         try:
             data = endpoint.receive(self._node.read_bytes)
         except OSError as error:
@@ -116,10 +123,10 @@ class NodeLink:
         if not data:
             self._lose("the other side closed the connection")
             return
-        if endpoint.is_readable:
-            endpoint.tell_readable()
         if not self._is_over:
             self._receive(data)
+        if endpoint.is_readable:
+            self._node.later(0, self.readable, endpoint)
 
     def writable(self, endpoint: Endpoint) -> None:
         """The kernel takes bytes again."""
@@ -144,7 +151,7 @@ class NodeLink:
 
     def close(self) -> None:
         """Closes once everything written has left."""
-        self._is_over = True
+        self._give_up()
         endpoint = self._endpoint
         if endpoint is None:
             self._release()
@@ -155,16 +162,38 @@ class NodeLink:
 
     def abort(self) -> None:
         """Closes at once, or stops making the connection."""
-        self._is_over = True
+        self._give_up()
         self._cut()
 
     # The rest.
 
     def _receive(self, data: bytes) -> None:
         node, link = self._node, self.link
+        cluster = node.cluster
+        if cluster.tampering or cluster.given_up:
+            data = self._examine(data)
+            if not data:
+                return
+        self.received_bytes += len(data)
         self.heard_s = now_s = node.now_s
         text = f"data {link} {len(data)} {crc32(data):x}"
         node.tell(text, node.core.handle_data, link, data, now_s)
+
+    def _examine(self, data: bytes) -> bytes:
+        """Lets the world do to the bytes what it will, and the oracles know of it."""
+        endpoint = self._endpoint
+        assert endpoint is not None
+        node, far = self._node, endpoint.far.host.index
+        cluster = node.cluster
+        given_up_ns = cluster.given_up.get((endpoint.number, far))
+        if given_up_ns is not None:
+            node.watcher.heard_late(node.index, far, cluster.world.now_ns - given_up_ns)
+        offset, source = self.received_bytes, far
+        data, is_cut = cluster.tampering.apply(source, node.index, data, offset)
+        if is_cut:
+            cluster.world.after(0, endpoint.handle_reset)
+            cluster.world.after(0, endpoint.far.handle_reset)
+        return data
 
     def _flush(self, endpoint: Endpoint) -> None:
         if self._pending:
@@ -181,7 +210,7 @@ class NodeLink:
     def _lose(self, reason: str) -> None:
         """The other side will not write any more."""
         if not self._is_over:
-            self._is_over = True
+            self._give_up()
             node, link = self._node, self.link
             closed = node.core.handle_closed
             node.tell(f"closed {link} {reason}", closed, link, node.now_s, reason)
@@ -199,6 +228,13 @@ class NodeLink:
         if self._endpoint is not None:
             self._endpoint.close()
         self._release()
+
+    def _give_up(self) -> None:
+        self._is_over = True
+        if self._endpoint is not None:
+            cluster = self._node.cluster
+            key = (self._endpoint.number, self._node.host.index)
+            cluster.given_up[key] = cluster.world.now_ns
 
     def _release(self) -> None:
         self._node.forget(self)

@@ -1,41 +1,16 @@
-"""`Node`: one core on one simulated host, and the loop that drives it.
-
-The loop is the one of the asyncio driver: facts go in, effects are taken until there
-are none, and one timer is armed. What the applications of the node do is the affair
-of the ports, by the handles of the core.
-"""
+"""`Node`: one process with a switchboard, and the applications that use it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Protocol
-from zlib import crc32
+from typing import TYPE_CHECKING, Any
 
-from comm.effects import (
-    Abort,
-    BatchesSettled,
-    BatchesWithheld,
-    Close,
-    Connect,
-    Delivered,
-    Effect,
-    EventOccurred,
-    Failed,
-    HandleId,
-    LinkId,
-    Opened,
-    PeerMet,
-    Readable,
-    StreamFailed,
-    StreamOpened,
-    Transmit,
-    Writable,
-)
-from comm.events import Event
+from comm.broadcast import BroadcastSenderCore, FanoutMember, Token
+from comm.mpsc import ProducerCore, ReceiverCore, Sender
 from comm.sim.host import Host
-from comm.sim.machine.link import NodeLink
-from comm.sim.network import Listener
-from comm.sim.world import NS, SECOND
+from comm.sim.items import BYTES
+from comm.sim.machine.driver import Driver
+from comm.sim.machine.sink import Sink
+from comm.sim.machine.source import Source
 from comm.switchboard import SwitchboardCore
 
 
@@ -43,126 +18,88 @@ if TYPE_CHECKING:
     from comm.sim.machine.cluster import MachineCluster
 
 
-__all__ = ["Doubt", "HandleEffect", "Node", "Port"]
-
-HandleEffect = Readable | Writable | Opened | Failed | Delivered
-Doubt = BatchesWithheld | BatchesSettled
+__all__ = ["Node"]
 
 
-class Port(Protocol):
-    """What stands behind a handle of the core: an application's end of a channel."""
-
-    def wake(self, effect: HandleEffect) -> None:
-        """The handle has changed."""
-
-    def judge(self, effect: Doubt) -> None:
-        """What is left of a batch is withheld, released, or revoked."""
-
-
-class Node:
-    """One process with a switchboard.
+class Node(Driver):
+    """One process of one node of a cluster.
 
     Args:
         cluster: The cluster.
         host: Where it runs.
         core: The core.
-        address: Where it listens; None if it does not.
+        address: Where it listens.
 
     Attributes:
-        ports: The ports by their handles.
-        links: The connections by their links.
-        events: What `events()` has told.
-        read_bytes: How much is read at once.
-        high_bytes: How much may wait for the kernel before the core is stopped.
-        is_prompt: Whether its applications react within the step that tells them.
         is_left: Whether its application has left the cluster.
     """
 
-    __slots__ = (
-        "_armed_s",
-        "_cluster",
-        "_is_pumping",
-        "_listener",
-        "_timer",
-        "core",
-        "events",
-        "high_bytes",
-        "host",
-        "index",
-        "is_left",
-        "is_prompt",
-        "links",
-        "name",
-        "ports",
-        "read_bytes",
-        "watcher",
-    )
+    __slots__ = ("is_left",)
 
     def __init__(
-        self,
-        cluster: MachineCluster,
-        host: Host,
-        core: SwitchboardCore,
-        address: str | None,
+        self, cluster: MachineCluster, host: Host, core: SwitchboardCore, address: str
     ) -> None:
-        self.host = host
-        self.core = core
-        self.index = core.node_id
-        self.name = f"{host.name}.{host.incarnation}"
-        self.ports: dict[HandleId, Port] = {}
-        self.links: dict[LinkId, NodeLink] = {}
-        self.events: list[Event] = []
-        self.read_bytes = 256 << 10
-        self.high_bytes = 256 << 10
-        self.is_prompt = True
+        super().__init__(cluster, host, core, address)
         self.is_left = False
-        self.watcher = cluster.watcher
-        self._cluster = cluster
-        self._is_pumping = False
-        self._timer: list[Any] | None = None
-        self._armed_s = 0.0
-        self._listener: Listener | None = None
-        if address is not None:
-            network = cluster.network
-            self._listener = network.listen(host, address, self._accept)
-        self._note(f"starts {core.incarnation.hex()[:8]}")
 
     @property
     def is_alive(self) -> bool:
         """Whether its process exists."""
-        return self._cluster.is_current(self)
+        return self.cluster.is_current(self)
 
-    @property
-    def incarnation(self) -> bytes:
-        """16 bytes, this process."""
-        return self.core.incarnation
+    def open(self, *, max_producers: int | None = None) -> Sink:
+        """Makes a channel, and returns its receiver."""
+        sender, core = self.core.open_mpsc(BYTES, max_producers=max_producers)
+        return self._add_sink(core, sender, limit=max_producers)
 
-    @property
-    def now_s(self) -> float:
-        """What its host's clock shows, in seconds."""
-        return self.host.now_ns() / SECOND
-
-    # What the applications do.
-
-    def command(self, text: str, action: Callable[[], None]) -> None:
-        """Carries out what an application wants of the core, and all that follows.
+    def subscribe(self, token: Token[Any]) -> Sink:
+        """Makes the receiver of a broadcast.
 
         Raises:
-            Error: What the core raised.
+            UsageError: If the node has one already.
         """
-        self._note(text)
-        try:
-            action()
-        finally:
-            self.pump()
+        return self._add_sink(self.core.open_broadcast_receiver(token, BYTES), None)
 
-    def react(self, action: Callable[[], None]) -> None:
-        """Lets an application do something about what it was just told: at once, or
-        in a step of its own, as tasks do that were waiting."""
-        if self.is_prompt:
-            action()
-        else:
-            self.later(0, self.command, "reacts", action)
+    def fan_out(self, sink: Sink, members: int) -> list[Sink]:
+        """Makes several receivers of one.
+
+        Raises:
+            UsageError: If it was closed, or is a member of a fan-out.
+        """
+        receiver = sink.core
+        assert isinstance(receiver, ReceiverCore)
+        fanout = self.core.open_fanout(receiver)
+        sink.is_closed = True
+        del self.ports[receiver.id]
+        group = {"group": sink.name, "limit": sink.limit}
+        return [
+            self._add_sink(fanout.attach(), sink.sender, **group)
+            for _ in range(members)
+        ]
+
+    def connect(self, sender: Sender[Any]) -> Source:
+        """Connects a sender.
+
+        Raises:
+            StaleSender: If it is known that the sender's node has restarted.
+        """
+        core = self.core.connect(sender, BYTES, self.now_s)
+        return self._add_source(core, sender)
+
+    def clone(self, source: Source) -> Source:
+        """Makes another source of the same channel.
+
+        Raises:
+            BrokenError: If the other side ended the one given.
+        """
+        producer = source.core
+        assert isinstance(producer, ProducerCore)
+        return self._add_source(self.core.clone(producer, self.now_s), source.sender)
+
+    def broadcast(self, token: Token[Any]) -> Source:
+        """Makes a sender of a broadcast."""
+        core = self.core.open_broadcast_sender(token, BYTES, self.now_s)
+        return self._add_source(core, None)
 
     def dial_all(self) -> None:
         """Has a link made to every other node."""
@@ -172,139 +109,31 @@ class Node:
         """Closes the switchboard in order, as `aclose` does behind its `drain`."""
         if not self.is_left:
             self.is_left = True
-            if self._listener is not None:
-                self._listener.close()
+            if self.listener is not None:
+                self.listener.close()
             self.watcher.left(self)
             self.command("leaves", lambda: self.core.close(self.now_s))
 
-    def later(self, delay_ns: int, action: Callable[..., None], *args: Any) -> None:
-        """Has its process do something after a delay, if it exists then."""
-        incarnation = self.host.incarnation
-        self._cluster.world.after(delay_ns, self._late, incarnation, action, args)
+    def _add_sink(
+        self,
+        core: ReceiverCore | FanoutMember,
+        sender: Sender[Any] | None,
+        **options: int | None,
+    ) -> Sink:
+        sinks = self.cluster.sinks
+        sink = Sink(self, len(sinks), core, sender, **options)
+        sinks.append(sink)
+        self.watcher.sink_opened(sink)
+        sink.begin()
+        return sink
 
-    # What the network and the clock tell.
-
-    def tell(self, text: str, fact: Callable[..., None], *args: Any) -> None:
-        """Gives the core a fact, and carries out what follows."""
-        self._note(text)
-        fact(*args)
-        self.pump()
-
-    def forget(self, link: NodeLink) -> None:
-        """A connection is gone."""
-        self.links.pop(link.link, None)
-
-    def pump(self) -> None:
-        """Takes all effects, and arms the timer."""
-        if self._is_pumping:
-            return
-        self._is_pumping = True
-        try:
-            next_effect = self.core.next_effect
-            while (effect := next_effect()) is not None:
-                self._carry_out(effect)
-        finally:
-            self._is_pumping = False
-        self._arm()
-        self.watcher.stepped(self)
-
-    def rearm(self) -> None:
-        """Sets the timer anew, because the host's clock was changed."""
-        self._armed_s = float("inf")
-        self._arm()
-
-    def _accept(self) -> None:
-        listener = self._listener
-        endpoint = None if listener is None else listener.accept()
-        if endpoint is None:
-            return
-        number = self.core.handle_accepted(self.now_s)
-        self._note(f"accepted {number}")
-        link = self.links[number] = NodeLink(self, number)
-        link.adopt(endpoint)
-        self.pump()
-
-    def _on_time(self, incarnation: int) -> None:
-        if incarnation == self.host.incarnation:
-            self._timer = None
-            self.host.call(self._timeout)
-
-    def _timeout(self) -> None:
-        due = self.core.next_timeout()
-        self._note(f"timeout {due[1] if due else ''}")
-        self.core.handle_timeout(self.now_s)
-        self.pump()
-
-    def _arm(self) -> None:
-        due = self.core.next_timeout()
-        if due is None:
-            return
-        if self._timer is not None:
-            if self._armed_s <= due[0]:
-                # A call that comes too early is harmless, and cheaper than a timer.
-                return
-            self._cluster.world.cancel(self._timer)
-        self._armed_s = due[0]
-        local_ns = int(due[0] * SECOND) + NS
-        world = self._cluster.world
-        at_ns = self.host.clock.world_ns(local_ns)
-        self._timer = world.at(at_ns, self._on_time, self.host.incarnation)
-
-    def _late(
-        self, incarnation: int, action: Callable[..., None], args: tuple[Any, ...]
-    ) -> None:
-        if incarnation == self.host.incarnation:
-            self.host.call(action, *args)
-
-    # How effects are carried out.
-
-    def _carry_out(self, effect: Effect) -> None:
-        match effect:
-            case Transmit(link, buffers):
-                self._transmit(link, buffers)
-            case Readable() | Writable() | Opened() | Failed() | Delivered():
-                self._wake(effect)
-            case EventOccurred(event):
-                self._note(f"event {event}")
-                self.events.append(event)
-                self.watcher.event_occurred(self, event)
-            case Connect() | Close() | Abort():
-                self._connect_or_close(effect)
-            case BatchesWithheld() | BatchesSettled():
-                self._note(str(effect))
-                for port in tuple(self.ports.values()):
-                    port.judge(effect)
-            case StreamOpened() | StreamFailed() | PeerMet():
-                self._note(type(effect).__name__)
-
-    def _transmit(self, link: LinkId, buffers: list[bytes]) -> None:
-        data = b"".join(buffers)
-        self._note(f"transmit {link} {len(data)} {crc32(data):x}")
-        known = self.links.get(link)
-        if known is not None:
-            known.write(data)
-
-    def _wake(self, effect: HandleEffect) -> None:
-        self._note(f"{type(effect).__name__.lower()} {effect.handle}")
-        port = self.ports.get(effect.handle)
-        if port is not None:
-            port.wake(effect)
-
-    def _connect_or_close(self, effect: Connect | Close | Abort) -> None:
-        self._note(f"{type(effect).__name__.lower()} {effect.link}")
-        if isinstance(effect, Connect):
-            link = self.links[effect.link] = NodeLink(self, effect.link)
-            network = self._cluster.network
-            link.attempt = network.connect(self.host, str(effect.address), link)
-            return
-        known = self.links.get(effect.link)
-        if known is None:
-            return
-        if isinstance(effect, Close):
-            known.close()
-        else:
-            self.watcher.link_aborted(self, known)
-            known.abort()
-
-    def _note(self, text: str) -> None:
-        self._cluster.world.note(self.name, text)
+    def _add_source(
+        self, core: ProducerCore | BroadcastSenderCore, sender: Sender[Any] | None
+    ) -> Source:
+        sources = self.cluster.sources
+        source = Source(self, len(sources), core, sender)
+        source.begun_ns = self.cluster.world.now_ns
+        sources.append(source)
+        self.watcher.source_begun(source)
+        source.begin()
+        return source

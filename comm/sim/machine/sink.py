@@ -9,13 +9,14 @@ from comm.broadcast import FanoutMember
 from comm.effects import BatchesWithheld
 from comm.errors import BrokenError, ClosedError, EndOfChannel, Error, WouldBlock
 from comm.mpsc import Batch, ReceiverCore, Sender
-from comm.sim.machine.items import cut_items
+from comm.sim.items import cut_items
 
 
 if TYPE_CHECKING:
     from typing import Any
 
-    from comm.sim.machine.node import Doubt, HandleEffect, Node
+    from comm.sim.machine.driver import Doubt, HandleEffect
+    from comm.sim.machine.node import Node
 
 
 __all__ = ["EAGER", "STALLED", "Pace", "Sink"]
@@ -51,6 +52,7 @@ class Sink:
         core: The core's end.
         sender: What leads to it; None for a broadcast.
         group: What all members of one fan-out have in common; its own name otherwise.
+        limit: How many producers may attach; None for any number.
 
     Attributes:
         pace: How fast it receives; see `set_pace`.
@@ -66,13 +68,16 @@ class Sink:
         name: int,
         core: ReceiverCore | FanoutMember,
         sender: Sender[Any] | None,
+        *,
         group: int | None = None,
+        limit: int | None = None,
     ) -> None:
         self.node = node
         self.name = name
         self.core = core
         self.sender = sender
         self.group = name if group is None else group
+        self.limit = limit
         self.pace = EAGER
         self.received = 0
         self.errors: list[Error] = []
@@ -95,6 +100,12 @@ class Sink:
     def is_broadcast(self) -> bool:
         """Whether it receives a broadcast."""
         return self.sender is None
+
+    @property
+    def is_full(self) -> bool:
+        """Whether no more producers may attach."""
+        attached = self.core.statistics().attached
+        return self.is_sealed or (self.limit is not None and attached >= self.limit)
 
     @property
     def is_alive(self) -> bool:
@@ -200,7 +211,7 @@ class Sink:
         else:
             self._batch = None
             self.received += batch.count
-            watcher.handed_out(self, batch, 0, batch.payload)
+            watcher.handed_out(self, batch, 0, batch.count, batch.payload)
         return True
 
     def _hand_out(self, count: int) -> None:
@@ -210,7 +221,8 @@ class Sink:
         items, self._rest = self._rest[:count], self._rest[count:]
         first = batch.count - len(self._rest) - len(items)
         self.received += len(items)
-        self.node.watcher.handed_out(self, batch, first, b"".join(items))
+        data = b"".join(items)
+        self.node.watcher.handed_out(self, batch, first, len(items), data)
 
     def _drop(self) -> None:
         self._batch = None

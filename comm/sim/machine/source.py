@@ -9,13 +9,14 @@ from comm.broadcast import BroadcastSenderCore
 from comm.effects import Delivered, Failed, Opened
 from comm.errors import Error, WouldBlock
 from comm.mpsc import ProducerCore, Sender
-from comm.sim.machine.items import make_item
+from comm.sim.items import ITEM_BYTES_MIN, make_item
 
 
 if TYPE_CHECKING:
     from typing import Any
 
-    from comm.sim.machine.node import Doubt, HandleEffect, Node
+    from comm.sim.machine.driver import Doubt, HandleEffect
+    from comm.sim.machine.node import Node
 
 
 __all__ = ["Source"]
@@ -32,13 +33,15 @@ class Source:
 
     Attributes:
         accepted: The items that the core has accepted.
-        legs: Of a broadcast, the nodes that each of these items was sent to.
+        legs: Of a broadcast, for each of these items the nodes that it was sent to,
+            and its number there; each leg counts from 0.
         error: Why it can send no more; None while it can, or if it was closed.
         refusal: What a send or a flush raised last.
         is_open: Whether a receiver's side has taken it.
         is_finished: Whether its application has closed it.
         is_aborted: Whether its application has given up.
         begun_ns: When its application began to connect.
+        largest_bytes: The size of the largest item that it offered.
     """
 
     def __init__(
@@ -53,13 +56,14 @@ class Source:
         self.core = core
         self.sender = sender
         self.accepted: list[bytes] = []
-        self.legs: list[tuple[int, ...]] = []
+        self.legs: list[dict[int, int]] = []
         self.error: Error | None = None
         self.refusal: Error | None = None
         self.is_open = False
         self.is_finished = False
         self.is_aborted = False
         self.begun_ns = 0
+        self.largest_bytes = 0
         self._todo: deque[list[int]] = deque()
         self._finishes = False
         self._flushing = 0
@@ -89,12 +93,26 @@ class Source:
         """How many items its application still wants to send."""
         return sum(count for count, _ in self._todo)
 
+    def leg_start(self, item: int, node_id: int) -> int:
+        """Returns the first item of the leg that an item of a broadcast was sent by."""
+        while self.legs[item][node_id]:
+            item -= 1
+            while node_id not in self.legs[item]:
+                item -= 1
+        return item
+
     # What its application does.
+
+    def begin(self) -> None:
+        """Begins to connect."""
+        self.is_open = self.is_broadcast
+        self.node.command(f"source {self.name} connects", self._pump)
 
     def offer(self, count: int, size: int) -> None:
         """Sends items of a size as soon as they are accepted, one behind the other."""
         if self.is_alive and not self._finishes:
             self._todo.append([count, size])
+            self.largest_bytes = max(self.largest_bytes, size, ITEM_BYTES_MIN)
             text = f"source {self.name} offers {count} of {size}"
             self.node.command(text, self._pump)
 
@@ -169,7 +187,7 @@ class Source:
             order[0] -= 1
             if is_broadcast:
                 legs = core.statistics().legs
-                self.legs.append(tuple(leg.node_id or 0 for leg in legs))
+                self.legs.append({leg.node_id or 0: leg.accepted - 1 for leg in legs})
 
     def _request_flush(self) -> None:
         try:

@@ -132,6 +132,11 @@ class Network:
         """All ways."""
         return tuple(self._paths.values())
 
+    @property
+    def ways(self) -> tuple[tuple[tuple[int, int], Path], ...]:
+        """All ways, each with the indices of the host it comes from and goes to."""
+        return tuple(self._paths.items())
+
     def place(self, host: Host, address: str) -> None:
         """Says at which host an address is, whether it listens there or not."""
         self._places[address] = host

@@ -11,6 +11,7 @@ from comm.mpsc import Batch
 
 
 if TYPE_CHECKING:
+    from comm.sim.machine.driver import Driver
     from comm.sim.machine.link import NodeLink
     from comm.sim.machine.node import Node
     from comm.sim.machine.sink import Sink
@@ -35,14 +36,17 @@ class Watcher:
     def left(self, node: Node) -> None:
         """A process is about to leave in order."""
 
-    def stepped(self, node: Node) -> None:
+    def stepped(self, node: Driver) -> None:
         """A process has taken a fact or a command, and done all that followed."""
 
-    def event_occurred(self, node: Node, event: Event) -> None:
+    def event_occurred(self, node: Driver, event: Event) -> None:
         """A switchboard has told its application something."""
 
-    def link_aborted(self, node: Node, link: NodeLink) -> None:
+    def link_aborted(self, node: Driver, link: NodeLink) -> None:
         """A switchboard gives up a connection."""
+
+    def heard_late(self, node: int, peer: int, late_ns: int) -> None:
+        """Bytes have come over a connection that the other side had given up."""
 
     def source_begun(self, source: Source) -> None:
         """An application begins to connect."""
@@ -65,7 +69,9 @@ class Watcher:
     def took(self, sink: Sink, batch: Batch) -> None:
         """An application was given a batch, and has yet to use it."""
 
-    def handed_out(self, sink: Sink, batch: Batch, first: int, data: bytes) -> None:
+    def handed_out(
+        self, sink: Sink, batch: Batch, first: int, count: int, data: bytes
+    ) -> None:
         """An application has received items of a batch, from its item `first` on."""
 
     def sink_told(self, sink: Sink, error: Error) -> None:

@@ -1,0 +1,93 @@
+"""Faults of single connections."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from comm.sim.faults.base import Fault, Pair
+from comm.sim.machine.tampering import Truncation
+
+
+if TYPE_CHECKING:
+    from comm.sim.machine import MachineCluster
+
+
+__all__ = ["CutLink", "HalfOpenLink", "SilenceLink", "TruncateLink"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _LinkFault(Fault):
+    """A fault of the connections between two nodes.
+
+    Attributes:
+        a: One node.
+        b: The other.
+    """
+
+    a: int
+    b: int
+
+    def pair(self, size: int) -> Pair | None:
+        """Returns the two nodes; None if they are one."""
+        a, b = self.a % size, self.b % size
+        return None if a == b else (min(a, b), max(a, b))
+
+    def disturbs(self, size: int) -> Iterable[Pair]:
+        """Returns the two nodes."""
+        pair = self.pair(size)
+        return () if pair is None else (pair,)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CutLink(_LinkFault):
+    """Resets every connection between two nodes; what was under way is lost."""
+
+    def begin(self, cluster: MachineCluster) -> bool:
+        """Cuts."""
+        pair = self.pair(len(cluster))
+        return pair is not None and cluster.cut(*pair, how="reset") > 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SilenceLink(_LinkFault):
+    """Lets every connection between two nodes die without a word to either, as a
+    gateway does that has forgotten them."""
+
+    def begin(self, cluster: MachineCluster) -> bool:
+        """Cuts."""
+        pair = self.pair(len(cluster))
+        return pair is not None and cluster.cut(*pair, how="silent") > 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HalfOpenLink(_LinkFault):
+    """Breaks every connection between two nodes such that `a` alone learns of it."""
+
+    def begin(self, cluster: MachineCluster) -> bool:
+        """Cuts."""
+        size = len(cluster)
+        if self.pair(size) is None:
+            return False
+        return cluster.cut(self.a % size, self.b % size, how="half") > 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TruncateLink(_LinkFault):
+    """Lets `offset` bytes more arrive from `a` at `b`, and resets the connection in
+    the middle of whatever comes then.
+
+    Attributes:
+        offset: How many bytes.
+    """
+
+    offset: int
+
+    def begin(self, cluster: MachineCluster) -> bool:
+        """Arms it."""
+        size = len(cluster)
+        if self.pair(size) is None:
+            return False
+        cluster.tampering.add(Truncation(self.a % size, self.b % size, self.offset))
+        return True

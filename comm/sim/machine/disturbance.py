@@ -1,0 +1,92 @@
+"""`Disturbances`: when two nodes could reach one another, as the world knows it.
+
+The oracles need it to tell a loss that had to be from one that had not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from comm.sim.world import World
+
+
+__all__ = ["Disturbances"]
+
+_Pair = tuple[int, int]
+
+
+class _Spell:
+    """Whether something is amiss, and when it was."""
+
+    __slots__ = ("count", "intervals", "since_ns")
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.since_ns = 0
+        self.intervals: list[tuple[int, int]] = []
+
+
+class Disturbances:
+    """What kept nodes from reaching one another, and from running evenly.
+
+    Args:
+        world: The world.
+    """
+
+    __slots__ = ("_nodes", "_pairs", "_world")
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._pairs: dict[_Pair, _Spell] = {}
+        self._nodes: dict[int, _Spell] = {}
+
+    def begin(self, pairs: Iterable[_Pair], nodes: Iterable[int] = ()) -> None:
+        """Something is amiss between these nodes, and with these ones."""
+        for spell in self._spells(pairs, nodes):
+            if not spell.count:
+                spell.since_ns = self._world.now_ns
+            spell.count += 1
+
+    def end(self, pairs: Iterable[_Pair], nodes: Iterable[int] = ()) -> None:
+        """It is over."""
+        for spell in self._spells(pairs, nodes):
+            spell.count -= 1
+            if not spell.count:
+                spell.intervals.append((spell.since_ns, self._world.now_ns))
+
+    def strike(self, pairs: Iterable[_Pair], nodes: Iterable[int] = ()) -> None:
+        """Something was amiss for a moment."""
+        pairs, nodes = list(pairs), list(nodes)
+        self.begin(pairs, nodes)
+        self.end(pairs, nodes)
+
+    def calm_ns(self, pair: _Pair, since_ns: int) -> int:
+        """Returns the longest time without a disturbance between two nodes, since."""
+        spell = self._pairs.get((min(pair), max(pair)))
+        return _longest_calm(spell, since_ns, self._world.now_ns)
+
+    def was_uneven(self, node: int, since_ns: int) -> bool:
+        """Tells whether a node did not run evenly at some time since."""
+        spell = self._nodes.get(node)
+        if spell is None:
+            return False
+        return bool(spell.count) or any(end >= since_ns for _, end in spell.intervals)
+
+    def _spells(self, pairs: Iterable[_Pair], nodes: Iterable[int]) -> list[_Spell]:
+        found = [self._pairs.setdefault(pair, _Spell()) for pair in pairs]
+        return found + [self._nodes.setdefault(node, _Spell()) for node in nodes]
+
+
+def _longest_calm(spell: _Spell | None, since_ns: int, now_ns: int) -> int:
+    if spell is None:
+        return now_ns - since_ns
+    longest, calm_from = 0, since_ns
+    intervals = (
+        [*spell.intervals, (spell.since_ns, now_ns)]
+        if spell.count
+        else (spell.intervals)
+    )
+    for begin_ns, end_ns in intervals:
+        longest = max(longest, begin_ns - calm_from)
+        calm_from = max(calm_from, end_ns)
+    return max(longest, now_ns - calm_from)

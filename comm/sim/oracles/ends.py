@@ -1,0 +1,100 @@
+"""How channels end: G3 and G9."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from comm.errors import Error, StaleSender, TooManyProducers
+from comm.mpsc import Batch
+from comm.sim.oracles.model import Violation
+from comm.sim.oracles.oracle import Oracle
+
+
+if TYPE_CHECKING:
+    from comm.sim.machine.sink import Sink
+    from comm.sim.machine.source import Source
+
+
+__all__ = ["Ends"]
+
+
+class Ends(Oracle):
+    """A channel ends when all producers that attached have, and not before."""
+
+    def source_opened(self, source: Source) -> None:
+        """A source was taken by the very process that its sender was made for."""
+        if source.is_broadcast or self._sink_of(source) is not None:
+            return
+        raise Violation("G3", f"source {source.name} was taken by nobody's channel")
+
+    def source_failed(self, source: Source, error: Error) -> None:
+        """A source that is refused has been refused rightly."""
+        sink = self._sink_of(source)
+        if isinstance(error, StaleSender) and sink is not None and sink.node.is_alive:
+            raise Violation("G3", f"source {source.name} is no stale one: {error}")
+        if (
+            isinstance(error, TooManyProducers)
+            and sink is not None
+            and sink.node.is_alive
+            and not self._is_full(sink)
+        ):
+            raise Violation(
+                "G9", f"source {source.name} was refused too early: {error}"
+            )
+
+    def handed_out(
+        self, sink: Sink, batch: Batch, first: int, count: int, data: bytes
+    ) -> None:
+        """Nothing comes behind the end."""
+        del batch, first, count, data
+        if sink.is_ended:
+            raise Violation("G9", f"sink {sink.name} got items behind its end")
+
+    def sink_told(self, sink: Sink, error: Error) -> None:
+        """A channel without end tells of no producer: it goes on."""
+        if sink.limit is None and not self._is_full(sink):
+            raise Violation("G9", f"sink {sink.name}, without end, was told: {error}")
+
+    def sink_ended(self, sink: Sink) -> None:
+        """Every producer has ended, and those that did not finish were told of."""
+        if not self._is_full(sink):
+            raise Violation("G9", f"sink {sink.name} ended, and more could have come")
+        unfinished = [
+            source.name
+            for source in self.cluster.sources
+            if self._was_attached(source, sink)
+            and not source.is_finished
+            and source.error is None
+        ]
+        if len(unfinished) > len(sink.errors):
+            raise Violation(
+                "G9",
+                f"sink {sink.name} ended; sources {unfinished} had not finished, and "
+                f"it was told of {len(sink.errors)} producers that did not",
+            )
+
+    def settled(self) -> None:
+        """Of those that were accepted, no more than the limit were."""
+        for sink in self.cluster.sinks:
+            opened = sum(self._was_attached(s, sink) for s in self.cluster.sources)
+            if sink.limit is not None and opened > sink.limit:
+                raise Violation(
+                    "G9", f"sink {sink.name} took {opened} of at most {sink.limit}"
+                )
+
+    def _is_full(self, sink: Sink) -> bool:
+        """Whether the channel takes no more; each member of a fan-out can seal it."""
+        return any(
+            other.is_full for other in self.cluster.sinks if other.group == sink.group
+        )
+
+    def _was_attached(self, source: Source, sink: Sink) -> bool:
+        return (
+            not source.is_broadcast and source.is_open and source.sender == sink.sender
+        )
+
+    def _sink_of(self, source: Source) -> Sink | None:
+        for sink in self.cluster.sinks:
+            if sink.sender is not None and sink.sender == source.sender:
+                return sink
+        return None

@@ -1,0 +1,91 @@
+"""Who is who: a duplicate never steals a live node's traffic (G18), and strangers are
+shown the door (G13)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from comm.events import Event, PeerRestarted, PeerUp
+from comm.sim.host import HostState
+from comm.sim.oracles.model import Violation
+from comm.sim.oracles.oracle import Oracle
+from comm.sim.world import seconds
+
+
+if TYPE_CHECKING:
+    from comm.sim.machine import MachineCluster
+    from comm.sim.machine.driver import Driver
+    from comm.sim.machine.node import Node
+
+
+__all__ = ["Identities"]
+
+_CALM_S = 3.0
+"""How long a node must have been within reach for it to be asked."""
+
+
+class Identities(Oracle):
+    """Knows every process that ever belonged to the cluster."""
+
+    def __init__(self, cluster: MachineCluster) -> None:
+        super().__init__(cluster)
+        self._known: dict[bytes, int] = {}
+
+    def started(self, node: Node) -> None:
+        """A process belongs to the cluster."""
+        self._known[node.incarnation] = node.index
+
+    def event_occurred(self, node: Driver, event: Event) -> None:
+        """Whoever is met is one of ours, or comes when ours cannot be asked."""
+        if isinstance(event, PeerRestarted):
+            self._judge(node, event.node_id, event.new, event.old)
+        elif isinstance(event, PeerUp):
+            self._judge(node, event.node_id, event.incarnation)
+
+    def audit(self) -> None:
+        """No stranger is let stay for longer than a handshake may take."""
+        cluster = self.cluster
+        if not cluster.strangers or cluster.impostors.incarnations:
+            return
+        for node in cluster.live:
+            bound_s = node.core.config.handshake_timeout_s + 0.001
+            for link in node.links.values():
+                endpoint = link.endpoint
+                if endpoint is None or endpoint.far.host is not cluster.outside:
+                    continue
+                age_s = node.now_s - link.begun_s
+                if link.is_known and age_s > bound_s and self._is_even(node):
+                    raise Violation(
+                        "G13", f"{node.name} lets a stranger stay for {age_s:.3f} s"
+                    )
+
+    def _judge(
+        self, node: Driver, node_id: int, incarnation: bytes, old: bytes = b""
+    ) -> None:
+        if self._known.get(incarnation) == node_id:
+            return
+        if self.is_tainted(node.index, node_id):
+            return
+        if incarnation not in self.cluster.impostors.incarnations:
+            raise Violation("G18", f"{node.name} met nobody's process as {node_id}")
+        real = self.cluster.nodes[node_id]
+        if real is not None and real.incarnation == old and self._is_near(node, real):
+            raise Violation(
+                "G18",
+                f"{node.name} let an impostor take the place of node {node_id}, which "
+                "was there to be asked",
+            )
+        # What is meant for the real one may go to the impostor from now on.
+        self.cluster.tainted[min(node.index, node_id), max(node.index, node_id)] = None
+
+    def _is_near(self, node: Driver, real: Node) -> bool:
+        now_ns, calm_ns = self.cluster.world.now_ns, seconds(_CALM_S)
+        pair, since_ns = (node.index, real.index), now_ns - calm_ns
+        is_calm = self.cluster.disturbances.calm_ns(pair, since_ns) >= calm_ns
+        runs = real.host.state is HostState.RUNNING
+        return is_calm and runs and self._is_even(node) and self._is_even(real)
+
+    def _is_even(self, node: Driver) -> bool:
+        since_ns = self.cluster.world.now_ns - seconds(2 * _CALM_S)
+        uneven = self.cluster.disturbances.was_uneven(node.index, since_ns)
+        return not uneven and not node.host.waiting

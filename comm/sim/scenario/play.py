@@ -1,0 +1,136 @@
+"""Playing a scenario: first things go wrong, then all must come to rest."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from comm.sim.choices import Recorder
+from comm.sim.faults import Injector
+from comm.sim.machine import MachineCluster
+from comm.sim.scenario.rest import bring_to_rest, leave
+from comm.sim.scenario.scenario import Scenario
+from comm.sim.trace import Trace
+from comm.sim.watcher import Watcher
+from comm.sim.world import SECOND
+
+
+__all__ = ["Failure", "Outcome", "play"]
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """How a run failed.
+
+    Attributes:
+        kind: The promise that was broken, or the type of the exception.
+        text: What happened.
+        error: The exception.
+    """
+
+    kind: str
+    text: str
+    error: Exception = field(compare=False, repr=False)
+
+    def __str__(self) -> str:
+        return f"{self.kind}: {self.text}"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of a run.
+
+    Attributes:
+        scenario: What was played.
+        failure: How it failed; None if it did not.
+        trace: Its history.
+        tape: Its schedule.
+        events: How many events happened.
+        simulated_s: How many seconds passed in the world.
+        delivered: How many items were received.
+        fired: How many faults of each kind met with anything to harm.
+    """
+
+    scenario: Scenario
+    failure: Failure | None
+    trace: Trace
+    tape: dict[str, list[int]]
+    events: int
+    simulated_s: float
+    delivered: int
+    fired: Counter[str]
+
+    @property
+    def digest(self) -> str:
+        """The digest of the whole history."""
+        return self.trace.digest
+
+
+def play(
+    scenario: Scenario,
+    *,
+    records: bool = False,
+    checks: bool = True,
+    watchers: Sequence[Watcher] = (),
+) -> Outcome:
+    """Plays a scenario to its end, or to its failure.
+
+    Args:
+        scenario: The scenario.
+        records: Whether the trace keeps its lines.
+        checks: Whether each core checks its invariants behind every step.
+        watchers: Who watches besides the oracles.
+    """
+    choices = Recorder(scenario.choices())
+    cluster = MachineCluster(
+        scenario.nodes,
+        seed=scenario.seed,
+        choices=choices,
+        config=scenario.config,
+        conditions=scenario.conditions,
+        buffers=scenario.buffers,
+        checks=checks,
+        records=records,
+        watchers=watchers,
+        start=False,
+    )
+    injector = Injector(cluster, scenario.faults)
+    failure = None
+    try:
+        _run(cluster, injector, scenario)
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is what was sought
+        kind = getattr(error, "promise", type(error).__name__)
+        failure = Failure(kind, str(error), error)
+    return Outcome(
+        scenario=scenario,
+        failure=failure,
+        trace=cluster.trace,
+        tape=choices.tape(),
+        events=cluster.world.events,
+        simulated_s=cluster.world.now_ns / SECOND,
+        delivered=sum(sink.received for sink in cluster.sinks),
+        fired=injector.fired,
+    )
+
+
+def _run(cluster: MachineCluster, injector: Injector, scenario: Scenario) -> None:
+    for index, offset_ns in enumerate(scenario.offsets_ns[: scenario.nodes]):
+        cluster.hosts[index].clock.step(offset_ns, 0)
+    cluster.shape(
+        is_prompt=scenario.is_prompt,
+        read_bytes=scenario.read_bytes,
+        high_bytes=scenario.high_bytes,
+    )
+    for index in range(scenario.nodes):
+        cluster.start(index)
+    for step in scenario.steps:
+        cluster.world.at(step.at_ns, step.take, cluster)
+    cluster.world.run_to(scenario.duration_ns)
+    survivors, keeps_stalls = scenario.survivors, scenario.keeps_stalls
+    bring_to_rest(cluster, injector, survivors, keeps_stalls=keeps_stalls)
+    for oracle in cluster.oracles:
+        oracle.settled()
+    leave(cluster)
+    for oracle in cluster.oracles:
+        oracle.ended()

@@ -1,0 +1,222 @@
+"""The swarm: each seed draws a world of its own.
+
+Not only what happens is drawn, but which kinds of things can happen at all, how large
+the cluster is, and every limit of it. A world in which half of the faults never occur
+reaches states that one with all of them does not: the idea is Groce's (Swarm Testing,
+ISSTA 2012).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import fields
+
+from comm.config import Config
+from comm.sim.choices import Seeded, Stream
+from comm.sim.faults import CATALOGUE, Fault
+from comm.sim.items import ITEM_BYTES_MIN
+from comm.sim.network import Buffers, Conditions, Latency
+from comm.sim.scenario.scenario import Scenario
+from comm.sim.scenario.steps import STEPS, Step
+from comm.sim.world import MS, SECOND, US, seconds
+
+
+__all__ = ["draw_scenario"]
+
+_NODES = (2, 3, 2, 3, 4, 2, 3, 1, 4, 5, 6, 7, 8, 9)
+
+_STEP_WEIGHTS = {
+    "Open": 4,
+    "Connect": 8,
+    "Broadcast": 2,
+    "Subscribe": 3,
+    "SetPace": 5,
+    "Seal": 1,
+    "CloseSink": 1,
+    "FanOut": 1,
+    "Offer": 24,
+    "Flush": 4,
+    "Finish": 3,
+    "Abort": 1,
+    "CloneSource": 1,
+    "Meet": 1,
+}
+
+
+def draw_scenario(seed: int) -> Scenario:
+    """Returns the scenario of a seed."""
+    choices = Seeded(f"swarm {seed}")
+    stream = choices.stream
+    nodes = stream("nodes").pick(_NODES)
+    config = _draw_config(stream("config"))
+    duration_ns = stream("duration").between(4, 40) * SECOND
+    return Scenario(
+        nodes=nodes,
+        seed=seed,
+        config=config,
+        conditions=_draw_conditions(stream("conditions")),
+        buffers=_draw_buffers(stream("buffers")),
+        is_prompt=stream("prompt").pick((True, False)),
+        read_bytes=stream("read").pick((256 << 10, 64 << 10, 1000, 100)),
+        high_bytes=stream("high").pick((256 << 10, 4096, 100)),
+        offsets_ns=tuple(stream("offsets").below(1000) * SECOND for _ in range(nodes)),
+        steps=_draw_steps(stream("steps"), nodes, config, duration_ns),
+        faults=_draw_faults(stream("faults"), nodes, config, duration_ns),
+        duration_ns=duration_ns,
+        survivors=_draw_survivors(stream("survivors"), nodes),
+        keeps_stalls=stream("stalls").happens(300),
+    )
+
+
+def _draw_config(draw: Stream) -> Config:
+    interval_s = draw.pick((1.0, 0.5, 0.2, 2.0))
+    timeout_s = draw.pick((5.0, 2.0, 1.0))
+    first_s = draw.pick((0.1, 0.05, 0.3))
+    silence_s = interval_s + timeout_s
+    return Config(
+        message_bytes_max=draw.pick((1 << 20, 1 << 16, 3000)),
+        window_bytes=draw.pick((1 << 20, 4000, 300, 64, 1 << 16)),
+        chunk_bytes=draw.pick((1 << 16, 1000, 100, 16)),
+        handshake_timeout_s=draw.pick((5.0, 2.0, 1.0)),
+        half_open_max=draw.pick((64, 8, 2)),
+        heartbeat_interval_s=interval_s,
+        heartbeat_timeout_s=timeout_s,
+        resume_window_s=silence_s + draw.pick((24.0, 10.0, 5.0, 0.0)),
+        connect_backoff_s=(first_s, first_s * draw.pick((10, 3, 1))),
+        parked_channels_max=draw.pick((1024, 2)),
+    )
+
+
+def _draw_conditions(draw: Stream) -> Conditions:
+    base_ns = draw.pick((100 * US, 1 * US, 5 * MS, 40 * MS))
+    return Conditions(
+        latency=Latency(
+            base_ns=base_ns,
+            spread_ns=draw.pick((0, base_ns, 4 * base_ns)),
+            shape=draw.pick(("uniform", "exponential")),
+        ),
+        loss_permille=draw.pick((0, 0, 5, 30)),
+        bytes_per_s=draw.pick((None, None, 10_000_000, 200_000)),
+        fragment_permille=draw.pick((0, 0, 100, 900)),
+    )
+
+
+def _draw_buffers(draw: Stream) -> Buffers:
+    size = draw.pick((256 << 10, 64 << 10, 4096, 500))
+    return Buffers(send_bytes=size, receive_bytes=draw.pick((size, 256 << 10, 2000)))
+
+
+def _draw_survivors(draw: Stream, nodes: int) -> tuple[int, ...]:
+    if nodes == 1 or not draw.happens(250):
+        return ()
+    return tuple(sorted(draw.sample(range(nodes), draw.between(1, nodes - 1))))
+
+
+def _draw_steps(
+    draw: Stream, nodes: int, config: Config, duration_ns: int
+) -> tuple[Step, ...]:
+    kinds = [kind for kind in STEPS if kind == "Offer" or draw.happens(800)]
+    weighted = [kind for kind in kinds for _ in range(_STEP_WEIGHTS[kind])]
+    # A cluster in which nothing can be sent is a waste of time.
+    steps: list[Step] = []
+    for number in range(draw.between(1, 3)):
+        steps.append(STEPS["Open"](at_ns=number, **_step_fields("Open", draw, config)))
+        for _ in range(draw.between(1, 3)):
+            given = _step_fields("Connect", draw, config) | {"sink": number}
+            steps.append(STEPS["Connect"](at_ns=MS + number, **given))
+    bursts = draw.between(1, 12)
+    starts_ns = sorted(draw.below(duration_ns) for _ in range(bursts))
+    for _ in range(draw.between(10, 90)):
+        kind = draw.pick(weighted)
+        at_ns = draw.pick(starts_ns) + draw.below(draw.pick((1, MS, 300 * MS)))
+        steps.append(STEPS[kind](at_ns=at_ns, **_step_fields(kind, draw, config)))
+    del nodes
+    return tuple(sorted(steps, key=lambda step: step.at_ns))
+
+
+def _step_fields(kind: str, draw: Stream, config: Config) -> dict[str, int]:
+    names = [field.name for field in fields(STEPS[kind]) if field.name != "at_ns"]
+    return {name: _STEP_FIELDS[name](draw, config) for name in names}
+
+
+def _draw_size(draw: Stream, config: Config) -> int:
+    sizes = (
+        ITEM_BYTES_MIN,
+        40,
+        draw.between(ITEM_BYTES_MIN, 300),
+        config.chunk_bytes + draw.between(-1, 1),
+        config.window_bytes + draw.between(-1, 1),
+        3 * config.chunk_bytes,
+    )
+    return min(draw.pick(sizes), 40_000, config.message_bytes_max)
+
+
+_STEP_FIELDS: Mapping[str, Callable[[Stream, Config], int]] = {
+    "node": lambda draw, _: draw.below(16),
+    "sink": lambda draw, _: draw.below(32),
+    "source": lambda draw, _: draw.below(32),
+    "limit": lambda draw, _: draw.pick((0, 1, 2, 3)),
+    "token": lambda draw, _: draw.pick((0, 0, 1, 2)),
+    "items": lambda draw, _: draw.pick((1, 0, 3, 10)),
+    "pause_ns": lambda draw, _: draw.pick((0, MS, 50 * MS, 700 * MS)),
+    "members": lambda draw, _: draw.between(1, 3),
+    "count": lambda draw, _: draw.pick((1, 3, 10, 30)),
+    "size": _draw_size,
+}
+
+
+def _draw_faults(
+    draw: Stream, nodes: int, config: Config, duration_ns: int
+) -> tuple[Fault, ...]:
+    if nodes == 1 or draw.happens(80):
+        return ()
+    kinds = draw.sample(CATALOGUE, draw.pick((1, 2, 3, 5, 8, len(CATALOGUE))))
+    faults: list[Fault] = []
+    for _ in range(draw.pick((1, 2, 4, 8, 14))):
+        kind = draw.pick(kinds)
+        at_ns, for_ns = draw.below(duration_ns), _draw_duration(draw, config)
+        given = {
+            field.name: _FAULT_FIELDS[field.name](draw, nodes, config)
+            for field in fields(CATALOGUE[kind])
+            if field.name not in {"at_ns", "for_ns"}
+        }
+        faults.append(CATALOGUE[kind](at_ns=at_ns, for_ns=for_ns, **given))
+    return tuple(sorted(faults, key=lambda fault: fault.at_ns))
+
+
+def _draw_duration(draw: Stream, config: Config) -> int:
+    silence_s, window_s = config.silence_s_max, config.resume_window_s
+    longest_s = draw.pick((0.2, silence_s, 2 * silence_s, window_s, 2 * window_s))
+    return max(MS, seconds(longest_s) * draw.between(1, 100) // 100)
+
+
+_FAULT_FIELDS: Mapping[str, Callable[[Stream, int, Config], object]] = {
+    "a": lambda draw, nodes, _: draw.below(nodes),
+    "b": lambda draw, nodes, _: draw.below(nodes),
+    "source": lambda draw, nodes, _: draw.below(nodes),
+    "target": lambda draw, nodes, _: draw.below(nodes),
+    "node": lambda draw, nodes, _: draw.below(nodes),
+    "left": lambda draw, nodes, _: tuple(
+        draw.sample(range(nodes), draw.between(1, max(1, nodes // 2)))
+    ),
+    "order": lambda draw, nodes, _: tuple(
+        draw.sample(range(nodes), draw.between(1, nodes))
+    ),
+    "offset": lambda draw, _, __: draw.pick((1, 7, 30, 200, 2000)) + draw.below(50),
+    "base_ns": lambda draw, _, __: draw.pick((5, 80, 400, 3000)) * MS,
+    "spread_ns": lambda draw, _, __: draw.pick((0, 50, 1000)) * MS,
+    "shape": lambda draw, _, __: draw.pick(("uniform", "exponential")),
+    "permille": lambda draw, _, __: draw.pick((50, 200, 800)),
+    "bytes_per_s": lambda draw, _, __: draw.pick((100_000, 10_000, 1000)),
+    "send_bytes": lambda draw, _, __: draw.pick((4096, 500, 50)),
+    "receive_bytes": lambda draw, _, __: draw.pick((4096, 500, 50)),
+    "backlog": lambda draw, _, __: draw.pick((0, 1)),
+    "delay_ns": lambda draw, _, __: draw.pick((10, 300, 2000)) * MS,
+    "step_ns": lambda draw, _, __: draw.pick((1, 20, -300, 300, 3000, 60_000)) * MS,
+    "drift_ppm": lambda draw, _, __: draw.pick((100, -100, 20_000, -20_000)),
+    "bit": lambda draw, _, __: draw.below(100_000),
+    "manner": lambda draw, _, __: draw.below(64),
+    "count": lambda draw, _, __: draw.pick((1, 3, 70)),
+    "seed": lambda draw, _, __: draw.below(1 << 20),
+    "version": lambda draw, _, __: draw.between(2, 250),
+}
