@@ -69,6 +69,9 @@ class Carrier(Protocol):
     def ask(self) -> None:
         """Asks the other side to acknowledge soon."""
 
+    def confirm(self) -> None:
+        """Lets the other side know at once what is known to have arrived there."""
+
     def forget_producer(self, stream: int) -> None:
         """Ignores the frames that may still come for a producer."""
 

@@ -6,12 +6,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from comm.effects import Delivered, Failed, Opened, Writable
-from comm.errors import (
-    ClosedError,
-    Error,
-    ProtocolError,
-    WouldBlock,
-)
+from comm.errors import ClosedError, Error, ProtocolError, WouldBlock
 from comm.events import LossReport
 from comm.fabric import Carrier, Cut, Fabric, channel_name
 from comm.mpsc.item_queue import ItemQueue
@@ -357,6 +352,8 @@ class ProducerCore:
     def _settle(self) -> bool:
         if self.is_flushing and self._is_flushed:
             self._flush_until = None
+            # As long as the receiver's side doubts it, it may yet be discarded there.
+            self._carrier.confirm()
             self._notify(Delivered(self.id))
         return not self.is_flushing
 

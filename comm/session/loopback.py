@@ -80,6 +80,9 @@ class Loopback:
     def ask(self) -> None:
         """Does nothing: what is sent is acknowledged as it is sent."""
 
+    def confirm(self) -> None:
+        """Does nothing: both ends know the same."""
+
     def forget_producer(self, stream: int) -> None:
         """Ignores the frames that may still come for a producer."""
         self._outwards.forget_producer(stream)

@@ -78,13 +78,13 @@ class ReplayBuffer:
 
     def acknowledge(self, sequence: int) -> None:
         """Lets go of every frame up to this one, and tells their producers."""
+        self.acknowledged = max(self.acknowledged, sequence)
         frames = self._frames
         while frames and frames[0].sequence <= sequence:
             frame = frames.popleft()
             self.size_bytes -= len(frame.payload)
             if frame.source is not None:
                 frame.source.handle_acknowledged(frame.kind, frame.items)
-        self.acknowledged = max(self.acknowledged, sequence)
 
     def rewind(self) -> None:
         """Has every frame that is kept sent again."""

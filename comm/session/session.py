@@ -244,6 +244,11 @@ class Session:
             self._asked = True
             self._wake()
 
+    def confirm(self) -> None:
+        """Lets the other side know at once what is known to have arrived there."""
+        if self._replay.acknowledged > self._acks_sent[1]:
+            self.acknowledge_now()
+
     def schedule(self, source: Source) -> None:
         """Gives the source a turn, until it has nothing left to cut."""
         self._ready.append(source)
@@ -358,7 +363,9 @@ class Session:
             self._acknowledge_soon()
 
     def _handle_pong(self, value: int) -> None:
-        if value == _TIMED_PING and self._ping_sent_at is not None:
+        if value == _ASKING_PING:
+            self.confirm()
+        elif value == _TIMED_PING and self._ping_sent_at is not None:
             self.rtt_s = self._fabric.now - self._ping_sent_at
             self._ping_sent_at = None
 
