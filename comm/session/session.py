@@ -13,15 +13,9 @@ from collections import deque
 
 from comm.errors import Error, ProtocolError
 from comm.fabric import Cut, Fabric, Source
-from comm.protocol import (
-    SEQUENCED,
-    AckBody,
-    Frame,
-    Hello,
-    Kind,
-    encode_frame,
-)
+from comm.protocol import SEQUENCED, AckBody, Frame, Hello, Kind, encode_frame
 from comm.router import Router
+from comm.session.pings import Pings
 from comm.session.replay import ReplayBuffer, SentFrame
 from comm.session.state import SESSION_TRANSITIONS, SessionEvent, SessionState
 from comm.session.streams import Streams
@@ -41,8 +35,6 @@ _ACK_DELAY_S = 0.02
 """How long an acknowledgement waits for a frame to travel with."""
 
 _ASKING_PING = 0
-_TIMED_PING = 1
-_ANSWERS_MAX = 16
 
 
 class Session:
@@ -56,13 +48,12 @@ class Session:
 
     __slots__ = (
         "_acks_sent",
-        "_answers",
         "_asked",
         "_chunk_bytes",
         "_duplicates",
         "_fabric",
         "_must_ack",
-        "_ping_sent_at",
+        "_pings",
         "_posts",
         "_ready",
         "_received",
@@ -76,7 +67,6 @@ class Session:
         "peer_generation",
         "peer_incarnation",
         "peer_resume_window_s",
-        "rtt_s",
         "state",
     )
 
@@ -88,7 +78,6 @@ class Session:
         self.peer_generation = 0
         self.peer_resume_window_s = fabric.config.resume_window_s
         self.is_fenced = False
-        self.rtt_s: float | None = None
         self._fabric = fabric
         self._chunk_bytes = fabric.config.chunk_bytes
         self._streams = Streams(fabric, router, self)
@@ -96,9 +85,7 @@ class Session:
         self._replay = ReplayBuffer()
         self._posts: deque[tuple[int, int, int, bytes]] = deque()
         self._ready: deque[Source] = deque()
-        # Pings and pongs belong to one link, and are not worth repeating.
-        self._answers: dict[tuple[int, int], None] = {}
-        self._ping_sent_at: float | None = None
+        self._pings = Pings()
         self._asked = False
         # Receiving.
         self._received = 0
@@ -119,12 +106,17 @@ class Session:
         return self._received
 
     @property
+    def rtt_s(self) -> float | None:
+        """The last measured round trip, in seconds; None if never."""
+        return self._pings.rtt_s
+
+    @property
     def has_output(self) -> bool:
         """Whether `fill` would return something; there must be a link."""
         return bool(
             self._ready
             or self._posts
-            or self._answers
+            or self._pings.is_waiting
             or self._replay.has_replay
             or self._must_ack
             or self._asked
@@ -160,11 +152,10 @@ class Session:
     def link_down(self) -> None:
         """The link is gone; everything unacknowledged is kept."""
         self._move(SessionEvent.CUT)
-        self._answers.clear()
+        self._pings.link_down()
         self._replay.pause()
         self._asked = False
         self._must_ack = False
-        self._ping_sent_at = None
         self._fabric.timers.cancel(("ack", self.node_id))
 
     def fence(self) -> None:
@@ -191,7 +182,6 @@ class Session:
         self._replay.clear()
         self._posts.clear()
         self._ready.clear()
-        self._answers.clear()
         if keep_doubtful:
             self.unfence()
         self._streams.lost(error, keep_doubtful=keep_doubtful)
@@ -228,14 +218,12 @@ class Session:
 
     def ping(self) -> None:
         """Asks for a sign of life, and measures how long it takes."""
-        if self._ping_sent_at is None:
-            self._ping_sent_at = self._fabric.now
-        self._answers[Kind.PING, _TIMED_PING] = None
+        self._pings.ask_timed(self._fabric.now)
         self._wake()
 
     def probe(self, value: int) -> None:
         """Asks for a PONG with this value."""
-        self._answers[Kind.PING, value] = None
+        self._pings.ask(value)
         self._wake()
 
     def ask(self) -> None:
@@ -281,9 +269,7 @@ class Session:
         known = (self._received, self._replay.acknowledged)
         if self._must_ack or self._acks_sent != known:
             buffers.append(self._cut_ack())
-        for kind, value in self._answers:
-            buffers.append(encode_frame(kind, value=value))
-        self._answers.clear()
+        buffers += self._pings.take()
         size = 0
         while size < _TRANSMIT_BYTES and (sent := self._next_sent()) is not None:
             buffers.append(sent.header)
@@ -323,7 +309,7 @@ class Session:
         """Asserts what must hold between any two calls."""
         self._replay.check_invariants()
         assert self.confirmed <= self._received
-        assert self.state is SessionState.UP or not self._answers
+        assert self.state is SessionState.UP or not self._pings.is_waiting
         self._streams.check_invariants()
 
     def _move(self, event: SessionEvent) -> None:
@@ -336,12 +322,13 @@ class Session:
         if frame.kind == Kind.ACK:
             self._handle_ack(frame)
         elif frame.kind == Kind.PING:
-            if len(self._answers) < _ANSWERS_MAX:
-                self._answers[Kind.PONG, frame.value] = None
+            self._pings.handle_ping(frame.value)
             self._wake()
         else:
             assert frame.kind == Kind.PONG
-            self._handle_pong(frame.value)
+            self._pings.handle_pong(frame.value, self._fabric.now)
+            if frame.value == _ASKING_PING:
+                self.confirm()
 
     def _handle_ack(self, frame: Frame) -> None:
         confirmed = AckBody.decode(frame.payload).confirmed
@@ -361,13 +348,6 @@ class Session:
             self._replay.acknowledge(frame.sequence)
             # The other side is to know that we know, or it has to doubt it later.
             self._acknowledge_soon()
-
-    def _handle_pong(self, value: int) -> None:
-        if value == _ASKING_PING:
-            self.confirm()
-        elif value == _TIMED_PING and self._ping_sent_at is not None:
-            self.rtt_s = self._fabric.now - self._ping_sent_at
-            self._ping_sent_at = None
 
     def _acknowledge_soon(self) -> None:
         timers = self._fabric.timers
