@@ -106,7 +106,7 @@ class ProducerCore:
         self._blocked = False
         # How many items a flush waits for; None if there is none.
         self._flush_until: int | None = None
-        carrier.schedule(self)
+        carrier.begin(self)
 
     @property
     def node_id(self) -> int:
@@ -214,7 +214,7 @@ class ProducerCore:
         self.stream = stream
         self._announced = False
         self._scheduled = True
-        carrier.schedule(self)
+        carrier.begin(self)
 
     def cut(self, limit: int) -> Cut | None:
         """Returns the next frame to send, or None if there is nothing (more)."""

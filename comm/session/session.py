@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections import deque
 
 from comm.errors import Error, ProtocolError
-from comm.fabric import Cut, Fabric, Source
+from comm.fabric import Cut, Fabric, Origin, Source
 from comm.protocol import SEQUENCED, AckBody, Frame, Hello, Kind, encode_frame
 from comm.router import Router
 from comm.session.pings import Pings
@@ -83,7 +83,7 @@ class Session:
         self._streams = Streams(fabric, router, self)
         # Sending.
         self._replay = ReplayBuffer()
-        self._posts: deque[tuple[int, int, int, bytes]] = deque()
+        self._posts: deque[tuple[int, Cut, Origin | None]] = deque()
         self._ready: deque[Source] = deque()
         self._pings = Pings()
         self._asked = False
@@ -120,6 +120,7 @@ class Session:
             or self._replay.has_replay
             or self._must_ack
             or self._asked
+            or self._streams.openings.is_ready
         )
 
     @property
@@ -182,6 +183,7 @@ class Session:
         self._replay.clear()
         self._posts.clear()
         self._ready.clear()
+        self._streams.openings.stop()
         if keep_doubtful:
             self.unfence()
         self._streams.lost(error, keep_doubtful=keep_doubtful)
@@ -204,6 +206,8 @@ class Session:
                 f"frame {frame.sequence} came behind frame {self._received}"
             )
         self._streams.handle(frame)
+        if self._streams.openings.is_ready:
+            self._wake()
         self._received = frame.sequence
         self._unconfirmed_bytes += len(frame.payload)
         if self._unconfirmed_bytes >= _ACK_BYTES:
@@ -237,18 +241,32 @@ class Session:
         if self._replay.acknowledged > self._acks_sent[1]:
             self.acknowledge_now()
 
+    def begin(self, source: Source) -> None:
+        """Gives a source that has an OPEN to send its turns, as soon as it may."""
+        self._streams.openings.wait(source)
+        self._wake()
+
     def schedule(self, source: Source) -> None:
         """Gives the source a turn, until it has nothing left to cut."""
         self._ready.append(source)
         self._wake()
 
     def post(
-        self, kind: int, stream: int, value: int = 0, payload: bytes = b""
+        self,
+        kind: int,
+        stream: int,
+        value: int = 0,
+        payload: bytes = b"",
+        origin: Origin | None = None,
     ) -> None:
         """Sends a frame of a stream's receiving end, ahead of data."""
         if self.state is not SessionState.LOST:
-            self._posts.append((kind, stream, value, payload))
+            self._posts.append((stream, Cut(kind, value, payload, 0), origin))
             self._wake()
+
+    def answer(self, kind: int, stream: int, value: int, payload: bytes) -> None:
+        """Answers an OPEN."""
+        self.post(kind, stream, value, payload, self._streams.openings.answer())
 
     def forget_producer(self, stream: int) -> None:
         """Ignores the frames that may still come for a producer."""
@@ -288,6 +306,7 @@ class Session:
         Items that nobody has sent yet are not among it: they are reported as lost.
         """
         self._ready.clear()
+        self._streams.openings.stop()
         return self.fill()
 
     def statistics(self, generation: int) -> SessionStatistics:
@@ -366,8 +385,10 @@ class Session:
         if frame is not None:
             return frame
         if self._posts:
-            kind, stream, value, payload = self._posts.popleft()
-            return self._replay.number(stream, Cut(kind, value, payload, 0), None)
+            return self._replay.number(*self._posts.popleft())
+        opening = self._streams.openings.next()
+        if opening is not None:
+            self._ready.appendleft(opening)
         while self._ready:
             source = self._ready.popleft()
             cut = source.cut(self._chunk_bytes)
