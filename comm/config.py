@@ -36,7 +36,8 @@ class Config:
         handshake_timeout_s: How long a new connection may take to say who it is.
         handshake_bytes_max: How much is read of a connection before it has.
         half_open_max: How many accepted connections may be in that state at once.
-        heartbeat_interval_s: How often a link is made to show that it lives.
+        heartbeat_interval_s: How long a link may be quiet before it is made to
+            show that it lives.
         heartbeat_timeout_s: How much longer than that a link may be silent
             before it is given up.
         resume_window_s: How long an outage may last with nothing lost. Each node

@@ -12,10 +12,17 @@ from comm.events import Event, LossReport
 from comm.util import Timers
 
 
-__all__ = ["Carrier", "Cut", "Fabric", "Source", "channel_name", "printable"]
+__all__ = ["Carrier", "Cut", "Fabric", "Origin", "Source", "channel_name", "printable"]
 
 
-class Source(Protocol):
+class Origin(Protocol):
+    """Who wants to know that a frame has arrived."""
+
+    def handle_acknowledged(self, kind: int, count: int) -> None:
+        """A frame has arrived, and `count` whole items with it."""
+
+
+class Source(Origin, Protocol):
     """What a carrier needs of a producer: frames, for as long as it has some."""
 
     stream: int
@@ -23,9 +30,6 @@ class Source(Protocol):
     def cut(self, limit: int) -> Cut | None:
         """Returns the next frame with at most `limit` bytes of payload, or None."""
         ...
-
-    def handle_acknowledged(self, kind: int, count: int) -> None:
-        """A frame that was cut has arrived, and `count` whole items with it."""
 
 
 class Cut(NamedTuple):
@@ -58,16 +62,30 @@ class Carrier(Protocol):
     node_id: int
     confirmed: int
 
+    def begin(self, source: Source) -> None:
+        """Gives a source that has an OPEN to send its turns, as soon as it may."""
+
     def schedule(self, source: Source) -> None:
         """Gives the source a turn, until it has nothing left to cut."""
 
     def post(
-        self, kind: int, stream: int, value: int = 0, payload: bytes = b""
+        self,
+        kind: int,
+        stream: int,
+        value: int = 0,
+        payload: bytes = b"",
+        origin: Origin | None = None,
     ) -> None:
         """Sends a frame of a stream's receiving end."""
 
+    def answer(self, kind: int, stream: int, value: int, payload: bytes) -> None:
+        """Answers an OPEN."""
+
     def ask(self) -> None:
         """Asks the other side to acknowledge soon."""
+
+    def confirm(self) -> None:
+        """Lets the other side know at once what is known to have arrived there."""
 
     def forget_producer(self, stream: int) -> None:
         """Ignores the frames that may still come for a producer."""

@@ -92,11 +92,11 @@ class Router:
             text = ""
             if receiver is not None and reason is Reason.TYPE_MISMATCH:
                 text = receiver.mismatch(item)
-            carrier.post(Kind.STOP, stream, reason, EndBody(0, text).encode())
+            carrier.answer(Kind.STOP, stream, reason, EndBody(0, text).encode())
             return None
         config = self._fabric.config
         payload = AcceptBody(config.message_bytes_max).encode()
-        carrier.post(Kind.ACCEPT, stream, config.window_bytes, payload)
+        carrier.answer(Kind.ACCEPT, stream, config.window_bytes, payload)
         return inlet
 
     def check_invariants(self) -> None:

@@ -16,11 +16,9 @@ Or run each by itself, the addresses in the same order everywhere:
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
-import subprocess
-import sys
-import tempfile
+
+import local
 
 import comm
 from comm.broadcast import Token
@@ -67,7 +65,7 @@ async def play(switchboard: comm.Switchboard) -> None:
         handle.close()
 
 
-async def run(node_id: int, addresses: list[str]) -> None:
+async def main(node_id: int, addresses: list[str]) -> None:
     """Runs one player."""
     async with comm.Switchboard(addresses, node_id) as switchboard:
         await switchboard.rendezvous(timeout=20)
@@ -75,25 +73,5 @@ async def run(node_id: int, addresses: list[str]) -> None:
         await switchboard.drain(timeout=5)
 
 
-def run_all(size: int = 3) -> int:
-    """Runs each player in a process of its own, over Unix sockets."""
-    with tempfile.TemporaryDirectory(prefix="pingpong-") as directory:
-        addresses = [f"unix:{directory}/{node_id}.sock" for node_id in range(size)]
-        players = [
-            subprocess.Popen(  # noqa: S603 - this very program
-                [sys.executable, __file__, str(node_id), *addresses]
-            )
-            for node_id in range(size)
-        ]
-        try:
-            return max([player.wait() for player in players])
-        finally:
-            for player in players:
-                player.kill()
-                player.wait()
-
-
 if __name__ == "__main__":
-    if len(sys.argv) == 1:
-        sys.exit(run_all())
-    asyncio.run(run(int(sys.argv[1]), sys.argv[2:]))
+    local.run(main)

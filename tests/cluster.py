@@ -36,6 +36,7 @@ __all__ = [
     "FAST",
     "LOSSY",
     "PATIENCE_S",
+    "STEADY",
     "Board",
     "Cluster",
     "ClusterFactory",
@@ -76,7 +77,16 @@ LOSSY = Config(
 
 
 CALM = replace(FAST, connect_backoff_s=(0.5, 1.0))
-"""For tests that count connections: nodes do not dial one another at the same time."""
+"""For tests that look at connections: nodes hardly ever dial one another at once."""
+
+STEADY = replace(
+    CALM,
+    heartbeat_interval_s=1.0,
+    heartbeat_timeout_s=25.0,
+    handshake_timeout_s=10.0,
+)
+"""For tests that no link may be given up in: all nodes share this process, and where it
+is kept from running, every one of them is silent."""
 
 
 class Wire(Protocol):

@@ -44,6 +44,7 @@ class Link:
         "_connection",
         "id",
         "last_heard",
+        "last_said",
         "node_id",
         "purpose",
         "received_bytes",
@@ -66,6 +67,7 @@ class Link:
         accepted = node_id is None
         self.state = LinkState.AWAITING_HELLO if accepted else LinkState.CONNECTING
         self.last_heard = now
+        self.last_said = now
         self.write_blocked = False
         self.received_bytes = 0
         self.sent_bytes = 0

@@ -15,6 +15,15 @@ from comm.protocol import EndBody, Kind, Reason
 __all__ = ["Batch", "Inlet", "InletOwner"]
 
 
+_CREDIT_MAX = 0xFFFF_FFFF
+"""The largest number that a CREDIT can carry."""
+
+_GRANTS_MAX = 8
+"""How many CREDITs may be under way. Each is a quarter of the window at least, so that
+no more are if the other side uses no credit that it has not heard of; what one that
+hears nothing sends all the same must not have this side keep more and more of them."""
+
+
 @dataclass(frozen=True, slots=True)
 class Batch:
     """Items of one producer that are handed out together.
@@ -81,6 +90,7 @@ class Inlet:
         "_owed",
         "_parts",
         "_parts_bytes",
+        "_unheard_grants",
         "arrived",
         "buffered_bytes",
         "error",
@@ -124,6 +134,7 @@ class Inlet:
         self._granted = fabric.config.window_bytes
         self._arrived_bytes = 0
         self._owed = 0
+        self._unheard_grants = 0
 
     @property
     def node_id(self) -> int:
@@ -160,10 +171,7 @@ class Inlet:
         self.taken += entry.items
         self.buffered_bytes -= len(entry.payload)
         self._owed += len(entry.payload)
-        if not self.is_ended and 4 * self._owed >= self._fabric.config.window_bytes:
-            self._carrier.post(Kind.CREDIT, self.stream, self._owed)
-            self._granted += self._owed
-            self._owed = 0
+        self._grant()
         return Batch(
             payload=entry.payload,
             count=entry.items,
@@ -266,6 +274,7 @@ class Inlet:
             body = EndBody(self.taken, text)
             self._carrier.post(Kind.STOP, self.stream, reason, body.encode())
         self._carrier.forget_inlet(self.stream)
+        self._owed = 0
         self._entries.clear()
         self._drop_parts()
         self.buffered_bytes = 0
@@ -275,6 +284,11 @@ class Inlet:
         if self.is_finished:
             self._carrier.post(Kind.DONE, self.stream)
         self._carrier.forget_inlet(self.stream)
+
+    def handle_acknowledged(self, kind: int, count: int) -> None:
+        """The producer's side has credit that was granted."""
+        self._unheard_grants -= 1
+        self._grant()
 
     def refresh(self) -> None:
         """Lets the receiver know that items were withheld or released."""
@@ -288,6 +302,7 @@ class Inlet:
         assert held <= config.window_bytes + config.message_bytes_max
         assert self.taken + self.buffered <= self.arrived
         assert self._owed >= 0
+        assert 0 <= self._unheard_grants <= _GRANTS_MAX
 
     @property
     def _owner(self) -> InletOwner:
@@ -302,6 +317,16 @@ class Inlet:
         excess = self._arrived_bytes - self._granted
         if excess > self._fabric.config.message_bytes_max:
             raise ProtocolError("items far beyond the credit granted")
+
+    def _grant(self) -> None:
+        is_enough = 4 * self._owed >= self._fabric.config.window_bytes
+        if self.is_ended or not is_enough or self._unheard_grants >= _GRANTS_MAX:
+            return
+        self._unheard_grants += 1
+        credit = min(self._owed, _CREDIT_MAX)
+        self._carrier.post(Kind.CREDIT, self.stream, credit, origin=self)
+        self._granted += credit
+        self._owed -= credit
 
     def _discard_doubtful(self) -> int:
         count = 0

@@ -6,12 +6,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from comm.effects import Delivered, Failed, Opened, Writable
-from comm.errors import (
-    ClosedError,
-    Error,
-    ProtocolError,
-    WouldBlock,
-)
+from comm.errors import ClosedError, Error, ProtocolError, WouldBlock
 from comm.events import LossReport
 from comm.fabric import Carrier, Cut, Fabric, channel_name
 from comm.mpsc.item_queue import ItemQueue
@@ -111,7 +106,7 @@ class ProducerCore:
         self._blocked = False
         # How many items a flush waits for; None if there is none.
         self._flush_until: int | None = None
-        carrier.schedule(self)
+        carrier.begin(self)
 
     @property
     def node_id(self) -> int:
@@ -219,7 +214,7 @@ class ProducerCore:
         self.stream = stream
         self._announced = False
         self._scheduled = True
-        carrier.schedule(self)
+        carrier.begin(self)
 
     def cut(self, limit: int) -> Cut | None:
         """Returns the next frame to send, or None if there is nothing (more)."""
@@ -357,6 +352,8 @@ class ProducerCore:
     def _settle(self) -> bool:
         if self.is_flushing and self._is_flushed:
             self._flush_until = None
+            # As long as the receiver's side doubts it, it may yet be discarded there.
+            self._carrier.confirm()
             self._notify(Delivered(self.id))
         return not self.is_flushing
 

@@ -244,10 +244,8 @@ class PeerCore:
             self._dialler.dial()
         elif name == "ack":
             self.session.acknowledge_now()
-        elif name == "ping":
-            self._ping()
-        elif name == "silence":
-            self._check_silence()
+        elif name == "heartbeat":
+            self._beat()
         elif name == "probe":
             self._replace_incumbent()
         elif name == "fence":
@@ -371,18 +369,16 @@ class PeerCore:
         if self._newcomer.is_waiting:
             self._replace_incumbent()
 
-    def _ping(self) -> None:
-        self._heartbeat.next_ping()
-        self._dialler.lasted()
-        self.session.ping()
-
-    def _check_silence(self) -> None:
+    def _beat(self) -> None:
         link = self.link
         assert link is not None
+        self._dialler.lasted()
         if self._heartbeat.is_silent(link):
             silence_s = self._fabric.config.silence_s_max
             self._lose_link(f"silent for {silence_s:g} s")
             self._links.abort(link)
+        elif self._heartbeat.must_ask(link):
+            self.session.ping()
 
     def _replace_incumbent(self) -> None:
         waiting = self._newcomer.release()

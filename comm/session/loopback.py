@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 
-from comm.fabric import Cut, Fabric, Source
+from comm.fabric import Cut, Fabric, Origin, Source
 from comm.protocol import Frame
 from comm.router import Router
 from comm.session.streams import Streams
@@ -45,7 +45,7 @@ class Loopback:
         # A stream has two ends, and both are here.
         self._outwards = Streams(fabric, router, self)
         self._inwards = Streams(fabric, router, self)
-        self._posts: deque[Frame] = deque()
+        self._posts: deque[tuple[Frame, Origin | None]] = deque()
         self._ready: deque[Source] = deque()
 
     @property
@@ -57,7 +57,7 @@ class Loopback:
         """Moves everything that can be moved."""
         while self._ready or self._posts:
             if self._posts:
-                self._outwards.handle(self._posts.popleft())
+                self._deliver_post(*self._posts.popleft())
                 continue
             source = self._ready.popleft()
             cut = source.cut(self._fabric.config.chunk_bytes)
@@ -65,20 +65,36 @@ class Loopback:
                 self._ready.append(source)
                 self._deliver(source, cut)
 
+    def begin(self, source: Source) -> None:
+        """Gives a source that has an OPEN to send its turns."""
+        self.schedule(source)
+
     def schedule(self, source: Source) -> None:
         """Gives the source a turn, until it has nothing left to cut."""
         self._ready.append(source)
         self._fabric.dirty[self.node_id] = None
 
     def post(
-        self, kind: int, stream: int, value: int = 0, payload: bytes = b""
+        self,
+        kind: int,
+        stream: int,
+        value: int = 0,
+        payload: bytes = b"",
+        origin: Origin | None = None,
     ) -> None:
         """Sends a frame of a stream's receiving end."""
-        self._posts.append(Frame(kind, stream, 0, value, payload))
+        self._posts.append((Frame(kind, stream, 0, value, payload), origin))
         self._fabric.dirty[self.node_id] = None
+
+    def answer(self, kind: int, stream: int, value: int, payload: bytes) -> None:
+        """Answers an OPEN."""
+        self.post(kind, stream, value, payload, self._inwards.openings.answer())
 
     def ask(self) -> None:
         """Does nothing: what is sent is acknowledged as it is sent."""
+
+    def confirm(self) -> None:
+        """Does nothing: both ends know the same."""
 
     def forget_producer(self, stream: int) -> None:
         """Ignores the frames that may still come for a producer."""
@@ -96,6 +112,11 @@ class Loopback:
         """Asserts what must hold between any two calls."""
         self._outwards.check_invariants()
         self._inwards.check_invariants()
+
+    def _deliver_post(self, frame: Frame, origin: Origin | None) -> None:
+        self._outwards.handle(frame)
+        if origin is not None:
+            origin.handle_acknowledged(frame.kind, 0)
 
     def _deliver(self, source: Source, cut: Cut) -> None:
         kind, value, payload, count = cut

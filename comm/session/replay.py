@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from typing import NamedTuple
 
-from comm.fabric import Cut, Source
+from comm.fabric import Cut, Origin
 from comm.protocol import frame_header
 
 
@@ -20,7 +20,7 @@ class SentFrame(NamedTuple):
         kind: A `Kind`.
         header: Its header, as bytes.
         payload: Its payload.
-        source: The producer that it came from, if any.
+        origin: Who wants to know that it has arrived, if anybody.
         items: How many items are complete with it.
     """
 
@@ -28,7 +28,7 @@ class SentFrame(NamedTuple):
     kind: int
     header: bytes
     payload: bytes
-    source: Source | None
+    origin: Origin | None
     items: int
 
 
@@ -65,26 +65,26 @@ class ReplayBuffer:
         """Whether frames wait to be sent again."""
         return bool(self._again)
 
-    def number(self, stream: int, cut: Cut, source: Source | None) -> SentFrame:
+    def number(self, stream: int, cut: Cut, origin: Origin | None) -> SentFrame:
         """Gives a frame the next number, and keeps it."""
         self.last_sequence += 1
         sequence = self.last_sequence
         kind, value, payload, items = cut
         header = frame_header(kind, stream, sequence, value, len(payload))
-        frame = SentFrame(sequence, kind, header, payload, source, items)
+        frame = SentFrame(sequence, kind, header, payload, origin, items)
         self._frames.append(frame)
         self.size_bytes += len(payload)
         return frame
 
     def acknowledge(self, sequence: int) -> None:
         """Lets go of every frame up to this one, and tells their producers."""
+        self.acknowledged = max(self.acknowledged, sequence)
         frames = self._frames
         while frames and frames[0].sequence <= sequence:
             frame = frames.popleft()
             self.size_bytes -= len(frame.payload)
-            if frame.source is not None:
-                frame.source.handle_acknowledged(frame.kind, frame.items)
-        self.acknowledged = max(self.acknowledged, sequence)
+            if frame.origin is not None:
+                frame.origin.handle_acknowledged(frame.kind, frame.items)
 
     def rewind(self) -> None:
         """Has every frame that is kept sent again."""

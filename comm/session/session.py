@@ -12,16 +12,10 @@ from __future__ import annotations
 from collections import deque
 
 from comm.errors import Error, ProtocolError
-from comm.fabric import Cut, Fabric, Source
-from comm.protocol import (
-    SEQUENCED,
-    AckBody,
-    Frame,
-    Hello,
-    Kind,
-    encode_frame,
-)
+from comm.fabric import Cut, Fabric, Origin, Source
+from comm.protocol import SEQUENCED, AckBody, Frame, Hello, Kind, encode_frame
 from comm.router import Router
+from comm.session.pings import Pings
 from comm.session.replay import ReplayBuffer, SentFrame
 from comm.session.state import SESSION_TRANSITIONS, SessionEvent, SessionState
 from comm.session.streams import Streams
@@ -41,8 +35,6 @@ _ACK_DELAY_S = 0.02
 """How long an acknowledgement waits for a frame to travel with."""
 
 _ASKING_PING = 0
-_TIMED_PING = 1
-_ANSWERS_MAX = 16
 
 
 class Session:
@@ -56,13 +48,12 @@ class Session:
 
     __slots__ = (
         "_acks_sent",
-        "_answers",
         "_asked",
         "_chunk_bytes",
         "_duplicates",
         "_fabric",
         "_must_ack",
-        "_ping_sent_at",
+        "_pings",
         "_posts",
         "_ready",
         "_received",
@@ -76,7 +67,6 @@ class Session:
         "peer_generation",
         "peer_incarnation",
         "peer_resume_window_s",
-        "rtt_s",
         "state",
     )
 
@@ -88,17 +78,14 @@ class Session:
         self.peer_generation = 0
         self.peer_resume_window_s = fabric.config.resume_window_s
         self.is_fenced = False
-        self.rtt_s: float | None = None
         self._fabric = fabric
         self._chunk_bytes = fabric.config.chunk_bytes
         self._streams = Streams(fabric, router, self)
         # Sending.
         self._replay = ReplayBuffer()
-        self._posts: deque[tuple[int, int, int, bytes]] = deque()
+        self._posts: deque[tuple[int, Cut, Origin | None]] = deque()
         self._ready: deque[Source] = deque()
-        # Pings and pongs belong to one link, and are not worth repeating.
-        self._answers: dict[tuple[int, int], None] = {}
-        self._ping_sent_at: float | None = None
+        self._pings = Pings()
         self._asked = False
         # Receiving.
         self._received = 0
@@ -119,15 +106,21 @@ class Session:
         return self._received
 
     @property
+    def rtt_s(self) -> float | None:
+        """The last measured round trip, in seconds; None if never."""
+        return self._pings.rtt_s
+
+    @property
     def has_output(self) -> bool:
         """Whether `fill` would return something; there must be a link."""
         return bool(
             self._ready
             or self._posts
-            or self._answers
+            or self._pings.is_waiting
             or self._replay.has_replay
             or self._must_ack
             or self._asked
+            or self._streams.openings.is_ready
         )
 
     @property
@@ -160,11 +153,10 @@ class Session:
     def link_down(self) -> None:
         """The link is gone; everything unacknowledged is kept."""
         self._move(SessionEvent.CUT)
-        self._answers.clear()
+        self._pings.link_down()
         self._replay.pause()
         self._asked = False
         self._must_ack = False
-        self._ping_sent_at = None
         self._fabric.timers.cancel(("ack", self.node_id))
 
     def fence(self) -> None:
@@ -191,7 +183,7 @@ class Session:
         self._replay.clear()
         self._posts.clear()
         self._ready.clear()
-        self._answers.clear()
+        self._streams.openings.stop()
         if keep_doubtful:
             self.unfence()
         self._streams.lost(error, keep_doubtful=keep_doubtful)
@@ -214,6 +206,8 @@ class Session:
                 f"frame {frame.sequence} came behind frame {self._received}"
             )
         self._streams.handle(frame)
+        if self._streams.openings.is_ready:
+            self._wake()
         self._received = frame.sequence
         self._unconfirmed_bytes += len(frame.payload)
         if self._unconfirmed_bytes >= _ACK_BYTES:
@@ -228,14 +222,12 @@ class Session:
 
     def ping(self) -> None:
         """Asks for a sign of life, and measures how long it takes."""
-        if self._ping_sent_at is None:
-            self._ping_sent_at = self._fabric.now
-        self._answers[Kind.PING, _TIMED_PING] = None
+        self._pings.ask_timed(self._fabric.now)
         self._wake()
 
     def probe(self, value: int) -> None:
         """Asks for a PONG with this value."""
-        self._answers[Kind.PING, value] = None
+        self._pings.ask(value)
         self._wake()
 
     def ask(self) -> None:
@@ -244,18 +236,37 @@ class Session:
             self._asked = True
             self._wake()
 
+    def confirm(self) -> None:
+        """Lets the other side know at once what is known to have arrived there."""
+        if self._replay.acknowledged > self._acks_sent[1]:
+            self.acknowledge_now()
+
+    def begin(self, source: Source) -> None:
+        """Gives a source that has an OPEN to send its turns, as soon as it may."""
+        self._streams.openings.wait(source)
+        self._wake()
+
     def schedule(self, source: Source) -> None:
         """Gives the source a turn, until it has nothing left to cut."""
         self._ready.append(source)
         self._wake()
 
     def post(
-        self, kind: int, stream: int, value: int = 0, payload: bytes = b""
+        self,
+        kind: int,
+        stream: int,
+        value: int = 0,
+        payload: bytes = b"",
+        origin: Origin | None = None,
     ) -> None:
         """Sends a frame of a stream's receiving end, ahead of data."""
         if self.state is not SessionState.LOST:
-            self._posts.append((kind, stream, value, payload))
+            self._posts.append((stream, Cut(kind, value, payload, 0), origin))
             self._wake()
+
+    def answer(self, kind: int, stream: int, value: int, payload: bytes) -> None:
+        """Answers an OPEN."""
+        self.post(kind, stream, value, payload, self._streams.openings.answer())
 
     def forget_producer(self, stream: int) -> None:
         """Ignores the frames that may still come for a producer."""
@@ -276,9 +287,7 @@ class Session:
         known = (self._received, self._replay.acknowledged)
         if self._must_ack or self._acks_sent != known:
             buffers.append(self._cut_ack())
-        for kind, value in self._answers:
-            buffers.append(encode_frame(kind, value=value))
-        self._answers.clear()
+        buffers += self._pings.take()
         size = 0
         while size < _TRANSMIT_BYTES and (sent := self._next_sent()) is not None:
             buffers.append(sent.header)
@@ -297,6 +306,7 @@ class Session:
         Items that nobody has sent yet are not among it: they are reported as lost.
         """
         self._ready.clear()
+        self._streams.openings.stop()
         return self.fill()
 
     def statistics(self, generation: int) -> SessionStatistics:
@@ -318,7 +328,7 @@ class Session:
         """Asserts what must hold between any two calls."""
         self._replay.check_invariants()
         assert self.confirmed <= self._received
-        assert self.state is SessionState.UP or not self._answers
+        assert self.state is SessionState.UP or not self._pings.is_waiting
         self._streams.check_invariants()
 
     def _move(self, event: SessionEvent) -> None:
@@ -331,12 +341,13 @@ class Session:
         if frame.kind == Kind.ACK:
             self._handle_ack(frame)
         elif frame.kind == Kind.PING:
-            if len(self._answers) < _ANSWERS_MAX:
-                self._answers[Kind.PONG, frame.value] = None
+            self._pings.handle_ping(frame.value)
             self._wake()
         else:
             assert frame.kind == Kind.PONG
-            self._handle_pong(frame.value)
+            self._pings.handle_pong(frame.value, self._fabric.now)
+            if frame.value == _ASKING_PING:
+                self.confirm()
 
     def _handle_ack(self, frame: Frame) -> None:
         confirmed = AckBody.decode(frame.payload).confirmed
@@ -357,11 +368,6 @@ class Session:
             # The other side is to know that we know, or it has to doubt it later.
             self._acknowledge_soon()
 
-    def _handle_pong(self, value: int) -> None:
-        if value == _TIMED_PING and self._ping_sent_at is not None:
-            self.rtt_s = self._fabric.now - self._ping_sent_at
-            self._ping_sent_at = None
-
     def _acknowledge_soon(self) -> None:
         timers = self._fabric.timers
         timers.set_default(("ack", self.node_id), self._fabric.now + _ACK_DELAY_S)
@@ -379,8 +385,10 @@ class Session:
         if frame is not None:
             return frame
         if self._posts:
-            kind, stream, value, payload = self._posts.popleft()
-            return self._replay.number(stream, Cut(kind, value, payload, 0), None)
+            return self._replay.number(*self._posts.popleft())
+        opening = self._streams.openings.next()
+        if opening is not None:
+            self._ready.appendleft(opening)
         while self._ready:
             source = self._ready.popleft()
             cut = source.cut(self._chunk_bytes)

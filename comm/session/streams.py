@@ -20,6 +20,7 @@ from comm.protocol import (
     ReasonBody,
 )
 from comm.router import Router
+from comm.session.openings import Openings
 
 
 __all__ = ["Streams"]
@@ -44,6 +45,7 @@ class Streams:
         "_last_producer",
         "_router",
         "inlets",
+        "openings",
         "producers",
     )
 
@@ -53,6 +55,7 @@ class Streams:
         self._carrier = carrier
         self._last_producer = 0
         self._last_inlet = 0
+        self.openings = Openings()
         self.producers: dict[int, ProducerCore] = {}
         self.inlets: dict[int, Inlet] = {}
 
@@ -86,6 +89,7 @@ class Streams:
             elif not 0 < frame.stream <= self._last_inlet:
                 raise ProtocolError(f"stream {frame.stream} was never opened")
         elif (to_producer := _TO_PRODUCER.get(frame.kind)) is not None:
+            self.openings.answered(frame.stream)
             producer = self.producers.get(frame.stream)
             if producer is not None:
                 to_producer(producer, frame)
@@ -121,6 +125,7 @@ class Streams:
     def forget_producer(self, stream: int) -> None:
         """Ignores the frames that may still come for a producer."""
         self.producers.pop(stream, None)
+        self.openings.forget(stream)
 
     def forget_inlet(self, stream: int) -> None:
         """Ignores the frames that may still come for an inlet."""
@@ -128,6 +133,7 @@ class Streams:
 
     def check_invariants(self) -> None:
         """Asserts what must hold between any two calls."""
+        self.openings.check_invariants()
         for stream, producer in self.producers.items():
             assert stream == producer.stream <= self._last_producer
             assert producer.state not in {ProducerState.BROKEN, ProducerState.CLOSED}
@@ -142,6 +148,7 @@ class Streams:
                 f"stream {frame.stream} is opened behind stream {self._last_inlet}"
             )
         body = OpenBody.decode(frame.payload)
+        self.openings.require_room()
         self._last_inlet = frame.stream
         inlet = self._router.open(self._carrier, frame.stream, body)
         if inlet is not None:

@@ -384,6 +384,7 @@ class SwitchboardCore:
             if not buffers:
                 continue
             link.sent_bytes += sum(map(len, buffers))
+            link.last_said = self._fabric.now
             self._fabric.emit(Transmit(link.id, buffers))
             if session.has_output:
                 dirty[node_id] = None

@@ -120,7 +120,8 @@ async def test_a_peer_that_is_lost_costs_the_others_nothing(
 ) -> None:
     """G12: while the links of one node are silent, those between the others carry on
     and stay up."""
-    async with cluster(nodes=3, config=CALM) as boards:
+    config = replace(CALM, heartbeat_timeout_s=2.0)
+    async with cluster(nodes=3, config=config) as boards:
         await boards.rendezvous()
         boards.stall(0, 2)
         boards.stall(1, 2)

@@ -11,9 +11,9 @@ import pytest
 import comm
 from comm.broadcast import Token
 from tests.cluster import (
-    CALM,
     FAST,
     PATIENCE_S,
+    STEADY,
     ClusterFactory,
     eventually,
     pour,
@@ -53,7 +53,9 @@ async def test_connections_are_reused(cluster: ClusterFactory) -> None:
     """Connecting, sending one item and closing, 2,048 times, takes no new connection:
     all producers share the one between their nodes."""
     count, width = 2048, 32
-    async with cluster(config=CALM) as boards:
+    # The second node dials the first, which is there, and not the other way round.
+    config = replace(STEADY, connect_backoff_s=(PATIENCE_S, PATIENCE_S))
+    async with cluster(config=config) as boards:
         sender, receiver = boards[0].mpsc(int, max_producers=count)
         await boards.rendezvous()
         before = boards.wire.count()

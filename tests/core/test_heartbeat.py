@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from comm.config import Config
 from comm.effects import Abort
 from comm.events import PeerDown
+from comm.mpsc import Sender
 from comm.protocol import Frame, Kind, encode_frame
 from tests.helpers import BYTES, Cluster, pack
-from tests.stage import Stage, channel
+from tests.stage import STRANGER, Stage, channel, frames_sent
 
 
 PING = encode_frame(Kind.PING, value=4711)
@@ -19,14 +22,104 @@ def pings(stage: Stage, link: int) -> int:
     return stage.kinds(link).count(Kind.PING)
 
 
-def test_a_link_is_asked_once_an_interval() -> None:
-    """As often as `heartbeat_interval_s` says, whatever else goes over the link."""
-    stage = Stage(config=Config(heartbeat_interval_s=2.0))
+def said(cluster: Cluster, node: int, kind: Kind) -> int:
+    """Returns how many frames of a kind a node has sent."""
+    sent = frames_sent(cluster.effects[node]).values()
+    return sum(frame.kind == kind for frames in sent for frame in frames)
+
+
+@pytest.mark.parametrize("node_id", [0, 1])
+def test_a_link_over_which_something_comes_is_not_asked(node_id: int) -> None:
+    """Whoever hears and is heard has no need of a PING; every tenth interval there is
+    one all the same, which measures the round trip."""
+    stage = Stage(node_id=node_id, config=Config(heartbeat_interval_s=2.0))
     link = stage.establish()
-    for _ in range(10):
+    for _ in range(210):
         stage.wait(1.0)
         stage.say(link, PING)
-    assert pings(stage, link) == 5
+    assert pings(stage, link) == 11
+
+
+@pytest.mark.parametrize("latency_s", [0.001, 0.05, 0.1, 0.5, 1.2])
+def test_an_idle_link_carries_one_ping_an_interval(latency_s: float) -> None:
+    """One PING and one PONG of both sides together, and every tenth interval a second
+    one: the two do not ask one another in step, however far apart they are."""
+    cluster = Cluster(latency_s=latency_s)
+    cluster.meet()
+    cluster.run(500.0)
+    asked = [said(cluster, node, Kind.PING) for node in (0, 1)]
+    answered = [said(cluster, node, Kind.PONG) for node in (1, 0)]
+    assert 400 / (1 + 2 * latency_s) < asked[1] <= 500
+    assert asked[0] <= 51
+    assert all(q - 3 <= a <= q for q, a in zip(asked, answered, strict=True))
+    assert not cluster.events(0, PeerDown)
+    assert not cluster.events(1, PeerDown)
+
+
+@pytest.mark.parametrize("node_id", [0, 1])
+def test_a_side_that_only_listens_says_that_it_lives(node_id: int) -> None:
+    """The other side may not get its question through, behind much data of its own: so
+    nobody says nothing for longer than the interval and half of the timeout."""
+    stage = Stage(node_id=node_id)
+    link = stage.establish()
+    frame = encode_frame(Kind.GOODBYE, payload=bytes(1000))
+    said_at, before = 0.0, len(stage.heard[link])
+    for i in range(400):
+        stage.wait(0.25)
+        stage.say(link, frame[i : i + 1])
+        if len(stage.heard[link]) > before:
+            said_at, before = stage.now, len(stage.heard[link])
+        assert stage.now - said_at <= 3.5
+    assert not stage.ended
+
+
+def test_a_side_that_only_talks_asks_whether_it_is_heard() -> None:
+    """What is said takes the place of no sign of life of the other side."""
+    stage = Stage(node_id=1)
+    link = stage.establish()
+    stage.wait(1.0)
+    sender: Sender[Any] = Sender("comm", 0, STRANGER, bytes(16), *BYTES)
+    for _ in range(4):
+        stage.wait(0.5)
+        stage.core.connect(sender, BYTES, stage.now)
+        stage.pump()
+    assert pings(stage, link) == 3
+
+
+@pytest.mark.parametrize("hasty", [0, 1])
+def test_each_side_asks_by_its_own_interval(hasty: int) -> None:
+    """A side that must hear something soon does not rely on one that takes its time."""
+    slow = Config(heartbeat_interval_s=300.0, resume_window_s=400.0)
+    cluster = Cluster()
+    cluster.cores[1 - hasty] = cluster.make_core(1 - hasty, config=slow)
+    cluster.meet()
+    cluster.run(1000.0)
+    assert not cluster.events(0, PeerDown)
+    assert not cluster.events(1, PeerDown)
+
+
+def test_a_link_that_takes_no_more_is_asked_once() -> None:
+    """PINGs that cannot leave do not pile up behind a connection that is full."""
+    stage = Stage()
+    link = stage.establish()
+    stage.core.handle_write_blocked(link)
+    for _ in range(20):
+        stage.wait(1.0)
+        stage.say(link, encode_frame(Kind.PONG))
+    stage.core.handle_write_resumed(link)
+    stage.pump()
+    assert pings(stage, link) == 1
+
+
+def test_what_arrives_moves_no_timer() -> None:
+    """A link on which much comes costs no more timers than an idle one."""
+    stage = Stage()
+    link = stage.establish()
+    before = stage.core.next_timeout()
+    for _ in range(3):
+        stage.wait(0.25)
+        stage.say(link, PING)
+    assert stage.core.next_timeout() == before == (1.0, "heartbeat 1")
 
 
 def test_a_ping_is_answered_at_once() -> None:
@@ -109,17 +202,22 @@ def test_a_slow_link_with_much_to_carry_is_no_dead_one() -> None:
     assert not stage.ended
 
 
+def rtts(cluster: Cluster) -> list[float | None]:
+    infos = (cluster[0].peers[1], cluster[1].peers[0])
+    return [info.rtt_s for info in infos if info is not None]
+
+
 def test_the_round_trip_is_measured() -> None:
-    """By the heartbeats alone; there is no figure before the first one."""
+    """By the heartbeats alone, on both sides; there is no figure before the first one,
+    and none is for ever."""
     cluster = Cluster(latency_s=0.025)
     cluster.meet()
-    info = cluster[0].peers[1]
-    assert info is not None
-    assert info.rtt_s is None
+    assert rtts(cluster) == [None, None]
     cluster.run(2.0)
-    info = cluster[0].peers[1]
-    assert info is not None
-    assert info.rtt_s == pytest.approx(0.05)
+    assert rtts(cluster) == [pytest.approx(0.05)] * 2
+    cluster.latency_s = 0.05
+    cluster.run(12.0)
+    assert rtts(cluster) == [pytest.approx(0.1)] * 2
 
 
 def test_answers_to_nothing_are_ignored() -> None:
@@ -138,12 +236,12 @@ def test_a_slow_answer_is_measured_from_its_question() -> None:
     """Where the PONG comes after the next PING, the first one counts."""
     stage = Stage()
     link = stage.establish()
-    stage.wait(2.5)
+    stage.wait(4.0)
     assert pings(stage, link) == 2
     stage.say(link, encode_frame(Kind.PONG, value=1))
     info = stage.core.peers[1]
     assert info is not None
-    assert info.rtt_s == pytest.approx(1.5)
+    assert info.rtt_s == pytest.approx(3.0)
 
 
 def test_nothing_of_the_old_link_is_asked_over_the_new_one() -> None:

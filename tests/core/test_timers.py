@@ -53,7 +53,7 @@ def test_a_clock_that_steps_back_revives_no_deadline() -> None:
     stage.say(link, PING)
     stage.core.handle_timeout(1.0)
     stage.pump()
-    assert stage.core.next_timeout() == (4.0, "ping 1")
+    assert stage.core.next_timeout() == (6.5, "heartbeat 1")
     stage.now = 3.0
     stage.wait(5.9)
     assert link not in stage.ended
@@ -85,7 +85,7 @@ def test_no_deadline_is_left_behind_a_quiet_link() -> None:
     for core in (cluster[0], cluster[1]):
         timeout = core.next_timeout()
         assert timeout is not None
-        assert timeout[1].startswith("ping")
+        assert timeout[1].startswith("heartbeat")
 
 
 def test_facts_about_forgotten_links_are_ignored() -> None:
