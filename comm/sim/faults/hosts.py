@@ -157,15 +157,15 @@ class StepClock(_HostFault):
     """Lets a host's clock jump, forwards or back.
 
     Attributes:
-        step_ns: How far.
+        jump_ns: How far.
     """
 
-    step_ns: int
+    jump_ns: int
 
     def begin(self, cluster: MachineCluster) -> bool:
         """Lets it jump."""
-        cluster.step_clock(self.node % len(cluster), self.step_ns)
-        return self.step_ns != 0
+        cluster.step_clock(self.node % len(cluster), self.jump_ns)
+        return self.jump_ns != 0
 
     def unsettles(self, size: int) -> Iterable[int]:
         """Returns the node."""

@@ -169,7 +169,9 @@ class Delivery(Oracle):
         if source.is_broadcast and not self._is_reached(source, sink):
             return False
         is_there = source.node.is_alive and sink.node.is_alive and not sink.is_closed
-        return is_there and bool(sink.pace.items)
+        # In a fan-out the slowest member holds the others up.
+        group = (other for other in self.cluster.sinks if other.group == sink.group)
+        return is_there and all(m.pace.items or not m.is_alive for m in group)
 
     def _is_reached(self, source: Source, sink: Sink) -> bool:
         if any(self._is_before(other, sink) for other in self.cluster.sinks):

@@ -66,11 +66,17 @@ class Ends(Oracle):
             and not source.is_finished
             and source.error is None
         ]
-        if len(unfinished) > len(sink.errors):
+        # What the receiver of a fan-out was told before, its members are not.
+        told = (
+            sink.errors
+            if sink.group == sink.name
+            else (sink.errors + self.cluster.sinks[sink.group].errors)
+        )
+        if len(unfinished) > len(told):
             raise Violation(
                 "G9",
                 f"sink {sink.name} ended; sources {unfinished} had not finished, and "
-                f"it was told of {len(sink.errors)} producers that did not",
+                f"it was told of {len(told)} producers that did not",
             )
 
     def settled(self) -> None:
