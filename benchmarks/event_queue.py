@@ -80,7 +80,7 @@ class Sorted:
     """Removes what is cancelled at once."""
 
     def __init__(self) -> None:
-        self.events = SortedList()
+        self.events: SortedList[Event] = SortedList()
 
     def add(self, event: Event) -> None:
         self.events.add(event)
@@ -89,8 +89,7 @@ class Sorted:
         self.events.remove(event)
 
     def pop(self) -> Event:
-        event: Event = self.events.pop(0)
-        return event
+        return self.events.pop(0)
 
 
 def plain(queue: Queue, size: int) -> None:

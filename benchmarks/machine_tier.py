@@ -2,7 +2,7 @@
 
     python -m benchmarks.machine_tier [--profile]
 
-"bounce": one packet goes back and forth between two bare sockets of the simulated network.
+"bounce": one packet goes back and forth between two bare sockets.
 "ping": one small message at a time goes from one core to another, and the next one
 when it has arrived. "idle": two cores with nothing but their heartbeats.
 """
@@ -11,13 +11,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 import cProfile
+from functools import partial
 import pstats
 import sys
 from time import perf_counter
 
 from comm.sim.choices import Seeded
 from comm.sim.host import Host
-from comm.sim.machine import MachineCluster
+from comm.sim.machine import MachineCluster, Sink
 from comm.sim.network import Endpoint, Network
 from comm.sim.world import World
 
@@ -51,13 +52,18 @@ def bounce() -> tuple[float, int]:
     return perf_counter() - begun_s, world.events
 
 
+def has_received(sink: Sink, count: int) -> bool:
+    return sink.received >= count
+
+
 def ping() -> tuple[float, int]:
     def send_one_by_one(cluster: MachineCluster) -> None:
         sink = cluster.open(0)
+        assert sink.sender is not None
         source = cluster.connect(1, sink.sender)
-        for number in range(1, ITEMS + 1):
+        for count in range(1, ITEMS + 1):
             source.offer(1, 20)
-            cluster.run_until(lambda number=number: sink.received >= number)
+            cluster.run_until(partial(has_received, sink, count))
 
     return measure(send_one_by_one)
 
