@@ -9,10 +9,12 @@ from typing import Any
 
 from comm.sim.choices import Stream
 from comm.sim.clock import Clock
-from comm.sim.world import World
+from comm.sim.world import Event, World
 
 
 __all__ = ["Host", "HostState"]
+
+_Step = tuple[Callable[..., None], tuple[Any, ...]]
 
 
 class HostState(Enum):
@@ -25,6 +27,10 @@ class HostState(Enum):
     """The process is gone, and its machine says so to whoever asks."""
     DARK = "dark"
     """The machine has no power: nothing comes back from it."""
+
+
+_RUNNING = HostState.RUNNING
+_PAUSED = HostState.PAUSED
 
 
 class Host:
@@ -47,7 +53,7 @@ class Host:
 
     __slots__ = (
         "_busy_until_ns",
-        "_is_draining",
+        "_drain_event",
         "_pace",
         "_waiting",
         "_world",
@@ -68,14 +74,14 @@ class Host:
         self.step_ns = 0
         self._world = world
         self._pace: Stream = world.choices.stream(f"pace {index}")
-        self._waiting: deque[tuple[Callable[..., None], tuple[Any, ...]]] = deque()
+        self._waiting: deque[_Step] = deque()
         self._busy_until_ns = 0
-        self._is_draining = False
+        self._drain_event: Event | None = None
 
     @property
     def is_alive(self) -> bool:
         """Whether its process exists."""
-        return self.state in {HostState.RUNNING, HostState.PAUSED}
+        return self.state is _RUNNING or self.state is _PAUSED
 
     @property
     def is_dark(self) -> bool:
@@ -93,57 +99,67 @@ class Host:
 
     def call(self, action: Callable[..., None], *args: Any) -> None:
         """Has the process do something, now or as soon as it can."""
-        if not self.is_alive:
-            return
-        if self._waiting or self._is_held:
+        if (
+            self.state is _RUNNING
+            and not self._waiting
+            and self._busy_until_ns <= self._world.now_ns
+        ):
+            if self.step_ns:
+                self._spend()
+            action(*args)
+        elif self.is_alive:
             self._waiting.append((action, args))
             self._drain_later()
-            return
-        self._step(action, args)
 
     def pause(self) -> None:
         """Stops the process for now."""
-        if self.state is HostState.RUNNING:
-            self.state = HostState.PAUSED
+        if self.state is _RUNNING:
+            self.state = _PAUSED
 
     def resume(self) -> None:
         """Lets the process go on with what has come up meanwhile."""
-        if self.state is HostState.PAUSED:
-            self.state = HostState.RUNNING
+        if self.state is _PAUSED:
+            self.state = _RUNNING
             self._drain_later()
 
     def stop(self, *, dark: bool = False) -> None:
         """Takes the process away, or the whole machine; nothing of it runs any more."""
         self.state = HostState.DARK if dark else HostState.STOPPED
-        self._waiting.clear()
+        self._forget()
 
     def restart(self) -> None:
         """Brings the machine back, with a new process."""
-        self.state = HostState.RUNNING
+        self.state = _RUNNING
         self.incarnation += 1
-        self._busy_until_ns = 0
+        self._forget()
+
+    def _forget(self) -> None:
         self._waiting.clear()
+        self._busy_until_ns = 0
+        if self._drain_event is not None:
+            self._world.cancel(self._drain_event)
+            self._drain_event = None
 
-    @property
-    def _is_held(self) -> bool:
-        return (
-            self.state is HostState.PAUSED or self._busy_until_ns > self._world.now_ns
-        )
-
-    def _step(self, action: Callable[..., None], args: tuple[Any, ...]) -> None:
-        if self.step_ns:
-            cost_ns = 1 + self._pace.below(self.step_ns)
-            self._busy_until_ns = self._world.now_ns + cost_ns
-        action(*args)
+    def _spend(self) -> None:
+        """Begins a step that takes time."""
+        cost_ns = 1 + self._pace.below(self.step_ns)
+        self._busy_until_ns = self._world.now_ns + cost_ns
 
     def _drain_later(self) -> None:
-        if not self._is_draining and self.state is not HostState.PAUSED:
-            self._is_draining = True
-            self._world.at(self._busy_until_ns, self._drain)
+        if self._drain_event is None and self.state is _RUNNING:
+            self._drain_event = self._world.at(self._busy_until_ns, self._drain)
 
     def _drain(self) -> None:
-        self._is_draining = False
-        while self._waiting and not self._is_held:
-            self._step(*self._waiting.popleft())
+        self._drain_event = None
+        world = self._world
+        while (
+            self._waiting
+            and self.state is _RUNNING
+            and self._busy_until_ns <= world.now_ns
+        ):
+            action, args = self._waiting.popleft()
+            if self.step_ns:
+                self._spend()
+            action(*args)
         if self._waiting:
             self._drain_later()

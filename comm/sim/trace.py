@@ -76,7 +76,13 @@ class Trace:
         return chain
 
     def difference(self, other: Trace) -> Difference | None:
-        """Returns where two recorded traces part; None if they are the same."""
+        """Returns where two recorded traces part; None if they are the same.
+
+        Raises:
+            ValueError: If one of them does not record.
+        """
+        if not (self._records and other._records):
+            raise ValueError("only traces that record their lines can be compared")
         pairs = zip(self._lines, other._lines, strict=False)
         common = min(self.count, other.count)
         first = next((i for i, (a, b) in enumerate(pairs) if a != b), common)

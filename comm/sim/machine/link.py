@@ -196,16 +196,15 @@ class NodeLink:
         return data
 
     def _flush(self, endpoint: Endpoint) -> None:
-        if self._pending:
-            try:
+        try:
+            if self._pending:
                 sent = endpoint.send(self._pending)
-            except OSError:
-                # The reader learns of it, too, and says so.
-                self._pending = b""
-                return
-            self._pending = self._pending[sent:]
-        if self._is_shut and not self._pending:
-            endpoint.shut()
+                self._pending = self._pending[sent:]
+            if self._is_shut and not self._pending:
+                endpoint.shut()
+        except OSError:
+            # The reader learns of it, too, and says so.
+            self._pending = b""
 
     def _lose(self, reason: str) -> None:
         """The other side will not write any more."""

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 import errno
+from functools import partial
 import os
 import socket
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from comm.sim.host import Host
 from comm.sim.network.endpoint import Endpoint
-from comm.sim.network.rules import Deliver, Drop, Packet, PacketKind
+from comm.sim.network.path import Path, retransmit_pause_ns
+from comm.sim.network.rules import Packet, PacketKind
 from comm.sim.world import SECOND, US
 
 
@@ -57,9 +60,12 @@ class Attempt:
         "_incarnation",
         "_is_cancelled",
         "_is_over",
+        "_near",
         "_network",
         "_pause_ns",
     )
+
+    _near: Endpoint
 
     def __init__(
         self,
@@ -108,9 +114,7 @@ class Attempt:
             self._fail(_error(errno.ETIMEDOUT))
             return
         target = self._target
-        delay_ns = self._transit_ns(self._host, target)
-        if delay_ns is not None:
-            world.after(delay_ns, self._arrive, target)
+        self._travel(self._host, target, self._arrive, target)
         repeat_ns = min(world.now_ns + self._pause_ns, self._deadline_ns)
         world.at(repeat_ns, self._ask)
         self._pause_ns *= 2
@@ -120,37 +124,46 @@ class Attempt:
         network = self._network
         if self._is_dead or target.is_dark or network.swallowing.get(target.index):
             return
-        # The answer must get back, or the request is as good as lost.
-        delay_ns = self._transit_ns(target, self._host)
-        if delay_ns is None:
-            return
         listener = network.listener_at(self._address)
         if listener is None or network.refusing.get(target.index):
-            network.world.after(delay_ns, self._fail, _error(errno.ECONNREFUSED))
-        elif not self._is_full(listener):
+            refusal = _error(errno.ECONNREFUSED)
+            self._travel(target, self._host, self._fail, refusal)
+        # If the answer does not get back, the request is as good as lost.
+        elif not self._is_full(listener) and self._answer(target):
             self._is_over = True
-            near, far = network.join(self._host, target)
+            self._near, far = network.join(self._host, target)
             listener.queue(far)
-            network.world.after(delay_ns, self._succeed, near)
 
     def _is_full(self, listener: Listener) -> bool:
         limit = self._network.backlogs.get(listener.host.index)
         return listener.is_full or (limit is not None and listener.waiting >= limit)
 
-    def _succeed(self, near: Endpoint) -> None:
-        if self._incarnation == self._host.incarnation and self._host.is_alive:
-            self._host.call(self._tell, near)
+    def _answer(self, target: Host) -> bool:
+        """Lets the host know that the connection stands; returns whether it will."""
+        return self._travel(target, self._host, self._succeed)
 
-    def _tell(self, near: Endpoint) -> None:
-        if self._is_cancelled:
-            near.close()
-        else:
-            self._dialler.connected(near)
+    def _succeed(self) -> None:
+        self._call(self._tell)
 
     def _fail(self, error: OSError) -> None:
         if not self._is_dead:
             self._is_over = True
-            self._host.call(self._dialler.connect_failed, error)
+            self._call(self._tell_failure, error)
+
+    def _call(self, action: Callable[..., None], *args: Any) -> None:
+        """Tells the process that asked, if it is still there."""
+        if self._incarnation == self._host.incarnation:
+            self._host.call(action, *args)
+
+    def _tell(self) -> None:
+        if self._is_cancelled:
+            self._near.close()
+        else:
+            self._dialler.connected(self._near)
+
+    def _tell_failure(self, error: OSError) -> None:
+        if not self._is_cancelled:
+            self._dialler.connect_failed(error)
 
     @property
     def _is_dead(self) -> bool:
@@ -160,21 +173,45 @@ class Attempt:
             or not self._host.is_alive
         )
 
-    def _transit_ns(self, source: Host, target: Host) -> int | None:
-        """How long a packet takes there; None if it does not arrive."""
+    def _travel(
+        self, source: Host, target: Host, action: Callable[..., None], *args: Any
+    ) -> bool:
+        """Sends a packet that does something where it arrives.
+
+        Returns:
+            Whether it is under way.
+        """
         network = self._network
         path = network.path(source.index, target.index)
-        if path.is_blocked or path.is_clogged:
+        if path.is_blocked:
             path.stalls += 1
-            return None
-        if network.rules:
-            packet = Packet(source.index, target.index, 0, PacketKind.CONNECT)
-            verdict = network.rules.judge(packet)
-            if isinstance(verdict, Drop):
-                return None
-            if isinstance(verdict, Deliver):
-                return verdict.delay_ns
-        return path.transit_ns(0)
+            return False
+        packet = Packet(source.index, target.index, 0, PacketKind.CONNECT)
+        delay_ns = network.rules.once_ns(packet, path)
+        if delay_ns is None:
+            return False
+        network.world.after(delay_ns, self._land, path, action, args)
+        return True
+
+    def _land(
+        self, path: Path, action: Callable[..., None], args: tuple[Any, ...]
+    ) -> None:
+        """A packet has come to the end of its path, as far as that is open."""
+        if path.is_clogged:
+            path.when_unclogged(partial(self._land, path, action, args))
+        elif not path.is_blocked:
+            action(*args)
+        elif action == self._succeed:
+            self._answer_again(path)
+
+    def _answer_again(self, path: Path) -> None:
+        """The other side already counts on the connection, and repeats its answer."""
+        world = self._network.world
+        if world.now_ns < self._deadline_ns:
+            world.after(retransmit_pause_ns(0), self._land, path, self._succeed, ())
+        else:
+            self._near.vanish()
+            self._call(self._tell_failure, _error(errno.ETIMEDOUT))
 
 
 def _error(code: int) -> OSError:

@@ -62,22 +62,25 @@ class Endpoint:
         owner: Who is told of it; None while nobody is.
         far: The other end.
         timeout_ns: How long bytes are sent again before the connection is given up.
+        is_open: Whether the program has not closed it.
+        is_gone: Whether its kernel knows the connection no more.
+        wants_room: Whether its owner waits to be told that there is room.
     """
 
     __slots__ = (
         "_error",
         "_inwards",
-        "_is_closed",
         "_is_told",
         "_outwards",
         "_send_bytes",
-        "_wants_room",
         "far",
         "host",
         "is_gone",
+        "is_open",
         "number",
         "owner",
         "timeout_ns",
+        "wants_room",
     )
 
     far: Endpoint
@@ -94,28 +97,23 @@ class Endpoint:
         self.number = number
         self.owner: Owner | None = None
         self.timeout_ns = _TIMEOUT_NS
-        # Whether its kernel knows the connection no more.
+        self.is_open = True
         self.is_gone = False
+        self.wants_room = False
         self._outwards = outwards
         self._inwards = inwards
         self._send_bytes = send_bytes
         self._error: OSError | None = None
-        self._is_closed = False
         self._is_told = False
-        self._wants_room = False
         outwards.source = inwards.target = self
 
     # What the program does.
 
     @property
-    def is_open(self) -> bool:
-        """Whether the program has not closed it."""
-        return not self._is_closed
-
-    @property
     def is_readable(self) -> bool:
         """Whether `receive` would return or raise something."""
-        return bool(self._inwards.ready_bytes or self._inwards.has_ended or self._error)
+        inwards = self._inwards
+        return bool(inwards.ready) or inwards.has_ended or self.is_gone
 
     @property
     def queued_bytes(self) -> int:
@@ -126,14 +124,17 @@ class Endpoint:
         """Returns some bytes, b"" at the end, or None if there is nothing yet.
 
         Raises:
-            OSError: Once, behind the last byte, if the connection broke.
+            OSError: Once, behind the last byte, if the connection broke before the
+                other side had ended it.
         """
         self._is_told = False
-        data = self._inwards.take(limit)
-        if data:
-            return data
+        inwards = self._inwards
+        if inwards.ready:
+            return inwards.take(limit)
+        if inwards.has_ended:
+            return b""
         self._raise_error()
-        return b"" if self._inwards.has_ended else None
+        return b"" if self.is_gone else None
 
     def send(self, data: bytes) -> int:
         """Takes as many bytes as there is room for, and returns how many.
@@ -143,43 +144,48 @@ class Endpoint:
         Raises:
             OSError: If the connection broke, or its direction was ended.
         """
-        self._raise_error()
-        if self.is_gone or self._outwards.is_closed:
+        outwards = self._outwards
+        if self.is_gone or outwards.is_closed:
+            self._raise_error()
             raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
-        size = max(0, min(len(data), self._send_bytes - self._outwards.queued_bytes))
-        self._wants_room = size < len(data)
-        if size:
-            self._outwards.write(data[:size])
-        return size
+        room = self._send_bytes - outwards.queued_bytes
+        self.wants_room = len(data) > room
+        if self.wants_room:
+            data = data[: max(0, room)]
+        if data:
+            outwards.write(data)
+        return len(data)
 
     def shut(self) -> None:
-        """Ends what is sent, behind the last byte; one can still receive."""
-        if not self.is_gone:
-            self._outwards.finish()
+        """Ends what is sent, behind the last byte; one can still receive.
+
+        Raises:
+            OSError: If the connection does not exist any more.
+        """
+        if self.is_gone:
+            raise OSError(errno.ENOTCONN, os.strerror(errno.ENOTCONN))
+        self._outwards.finish()
 
     def close(self) -> None:
         """Closes the socket: what was sent still goes out, unless something that has
         arrived was not read; then the other side is told that it was lost."""
-        if self._is_closed:
-            return
-        self._is_closed = True
-        self.owner = None
-        if self.is_gone:
-            return
-        if self._inwards.ready_bytes:
-            self._inwards.drop_ready()
-            self._reset()
-        else:
+        if self._inwards.ready:
+            self.abort()
+        elif self._release():
             self._outwards.finish()
 
     def abort(self) -> None:
         """Closes the socket, drops what was not sent, and resets the connection."""
-        if self._is_closed:
-            return
-        self._is_closed = True
+        if self._release():
+            self.is_gone = True
+            self._outwards.reset()
+
+    def _release(self) -> bool:
+        """The program lets go; returns whether that means something to the kernel."""
+        was_open, self.is_open = self.is_open, False
         self.owner = None
-        if not self.is_gone:
-            self._reset()
+        self._inwards.ready.clear()
+        return was_open and not self.is_gone
 
     # What befalls it.
 
@@ -189,27 +195,37 @@ class Endpoint:
         Bytes that nobody will read end a connection that was closed; its end is
         merely noted.
         """
-        if not self.is_gone and self._is_closed and kind is PacketKind.DATA:
-            self._outwards.abandon()
-            self.is_gone = True
+        if not self.is_gone and not self.is_open and kind is PacketKind.DATA:
+            self.forget()
         return self.is_gone
+
+    def forget(self) -> None:
+        """Its kernel knows the connection no more."""
+        self.is_gone = True
+        self._outwards.abandon()
 
     def vanish(self) -> None:
         """The machine loses its power: nobody is told."""
-        self.is_gone = self._is_closed = True
-        self.owner = None
-        self._outwards.abandon()
+        self._release()
+        self.forget()
 
     def silence(self) -> None:
         """Nothing that it sends gets through any more, for as long as it exists."""
         self._outwards.silence()
+        self._inwards.mute()
+
+    def handle_end(self) -> None:
+        """The other side has ended what it sends."""
+        if self._outwards.has_ended:
+            self.forget()
+            self.far.forget()
+        self.tell_readable()
 
     def handle_reset(self) -> None:
         """The other side says that it does not know the connection any more."""
-        if self.is_gone:
-            return
-        code = errno.EPIPE if self._inwards.has_ended else errno.ECONNRESET
-        self._break(code)
+        if not self.is_gone:
+            was_ended = self._inwards.has_ended and not self._outwards.is_closed
+            self._break(errno.EPIPE if was_ended else errno.ECONNRESET)
 
     def handle_timeout(self) -> None:
         """What was sent was not acknowledged for too long."""
@@ -220,31 +236,27 @@ class Endpoint:
         """Lets the owner know that there is something to receive, once."""
         if self.owner is not None and not self._is_told:
             self._is_told = True
-            self.host.call(self._tell, "readable")
+            self.host.call(self._tell_readable)
 
     def tell_writable(self) -> None:
         """Lets the owner know that there is room, if it wanted some."""
-        if self._wants_room and self._outwards.queued_bytes < self._send_bytes:
-            self._wants_room = False
-            self.host.call(self._tell, "writable")
+        if self.wants_room and self._outwards.queued_bytes < self._send_bytes:
+            self.wants_room = False
+            self.host.call(self._tell_writable)
 
-    def _tell(self, verb: str) -> None:
+    def _tell_readable(self) -> None:
         if self.owner is not None:
-            getattr(self.owner, verb)(self)
+            self.owner.readable(self)
+
+    def _tell_writable(self) -> None:
+        if self.owner is not None:
+            self.owner.writable(self)
 
     def _break(self, code: int) -> None:
-        self.is_gone = True
         self._error = OSError(code, os.strerror(code))
-        self._outwards.abandon()
-        self._inwards.has_ended = True
+        self.forget()
         self.tell_readable()
-        if self._wants_room:
-            self._wants_room = False
-            self.host.call(self._tell, "writable")
-
-    def _reset(self) -> None:
-        self._outwards.reset()
-        self.is_gone = True
+        self.tell_writable()
 
     def _raise_error(self) -> None:
         if self._error is not None:

@@ -26,7 +26,7 @@ class Listener:
         host: The host that listens.
         address: Where.
         ready: Called in a step of the host when there is something to accept.
-        backlog: How many connections may wait to be accepted.
+        backlog: How many connections may wait to be accepted, as `listen` takes it.
     """
 
     __slots__ = ("_network", "_ready", "_waiting", "address", "backlog", "host")
@@ -48,8 +48,8 @@ class Listener:
 
     @property
     def is_full(self) -> bool:
-        """Whether no more connections may wait."""
-        return len(self._waiting) >= self.backlog
+        """Whether no more connections may wait: as in Linux, one more than asked."""
+        return len(self._waiting) > self.backlog
 
     @property
     def waiting(self) -> int:

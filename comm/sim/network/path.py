@@ -76,23 +76,33 @@ class Path:
     """The way from one host to another.
 
     It may be **blocked**, so that what is sent is lost until it is sent again, or
-    **clogged**, so that it waits and then arrives.
+    **clogged**, so that it waits and then arrives. What is under way already when that
+    begins is treated like what is sent later.
 
     Args:
         world: The world.
         name: Its name in traces and streams.
         conditions: What it is like.
+
+    Attributes:
+        is_blocked: Whether everything that is sent is lost.
+        is_clogged: Whether what is sent waits.
+        is_open: Whether it is neither.
+        stalls: How often something was held up because it was not.
     """
 
     __slots__ = (
         "_blocks",
         "_clogs",
         "_conditions",
+        "_fixed_ns",
         "_free_at_ns",
-        "_plain",
         "_stream",
         "_unclogged",
         "_world",
+        "is_blocked",
+        "is_clogged",
+        "is_open",
         "name",
         "stalls",
     )
@@ -116,34 +126,31 @@ class Path:
     @conditions.setter
     def conditions(self, conditions: Conditions) -> None:
         self._conditions = conditions
-        is_plain = not conditions.loss_permille and conditions.bytes_per_s is None
-        self._plain = conditions.latency if is_plain else None
-
-    @property
-    def is_blocked(self) -> bool:
-        """Whether what is sent is lost."""
-        return self._blocks > 0
-
-    @property
-    def is_clogged(self) -> bool:
-        """Whether what is sent waits."""
-        return self._clogs > 0
+        latency = conditions.latency
+        is_fixed = not latency.spread_ns and conditions.bytes_per_s is None
+        # Most paths of most tests need no draw, and this is asked for every packet.
+        self._fixed_ns = latency.base_ns if is_fixed else None
+        self._judge()
 
     def block(self) -> None:
         """Lets nothing through; each call needs an `unblock` of its own."""
         self._blocks += 1
+        self._judge()
 
     def unblock(self) -> None:
         """Takes one `block` back."""
         self._blocks -= 1
+        self._judge()
 
     def clog(self) -> None:
         """Lets everything wait; each call needs an `unclog` of its own."""
         self._clogs += 1
+        self._judge()
 
     def unclog(self) -> None:
         """Takes one `clog` back; when it was the last, what waits arrives."""
         self._clogs -= 1
+        self._judge()
         if not self._clogs:
             waiting, self._unclogged = self._unclogged, []
             for resume in waiting:
@@ -157,24 +164,23 @@ class Path:
     def clear(self) -> None:
         """Takes every `block` and `clog` back."""
         self._blocks = 0
+        self._judge()
         if self._clogs:
             self._clogs = 1
             self.unclog()
 
-    def transit_ns(self, size: int) -> int:
-        """Returns how long so many bytes, sent now, are under way.
+    def once_ns(self, size: int) -> int | None:
+        """Returns how long so many bytes, sent now, are under way; None if they are
+        lost."""
+        if self._stream.happens(self._conditions.loss_permille):
+            return None
+        return self.transit_ns(size)
 
-        A loss costs the time until TCP has sent the bytes again.
-        """
-        if self._plain is not None:
-            return self._plain.draw_ns(self._stream)
-        conditions = self._conditions
-        delay_ns = conditions.latency.draw_ns(self._stream)
-        attempt = 0
-        while self._stream.happens(conditions.loss_permille) and attempt < 8:
-            delay_ns += retransmit_pause_ns(attempt)
-            attempt += 1
-        return delay_ns + self._queue_ns(size)
+    def transit_ns(self, size: int) -> int:
+        """Returns how long so many bytes, sent now, are under way if they arrive."""
+        if self._fixed_ns is not None:
+            return self._fixed_ns
+        return self._conditions.latency.draw_ns(self._stream) + self._queue_ns(size)
 
     def _queue_ns(self, size: int) -> int:
         rate = self._conditions.bytes_per_s
@@ -184,3 +190,9 @@ class Path:
         start_ns = max(now_ns, self._free_at_ns)
         self._free_at_ns = start_ns + size * SECOND // rate
         return self._free_at_ns - now_ns
+
+    def _judge(self) -> None:
+        # What loses every packet is a block by another name.
+        self.is_blocked = self._blocks > 0 or self._conditions.loss_permille >= 1000
+        self.is_clogged = self._clogs > 0
+        self.is_open = not (self.is_blocked or self.is_clogged)

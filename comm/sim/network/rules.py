@@ -12,6 +12,8 @@ from enum import Enum
 from types import TracebackType
 from typing import Self
 
+from comm.sim.network.path import Path
+
 
 __all__ = [
     "PASS",
@@ -82,15 +84,19 @@ Rule = Callable[[Packet], Verdict]
 
 
 class Rules:
-    """The rules of a network, in their order."""
+    """The rules of a network.
 
-    __slots__ = ("_rules",)
+    Attributes:
+        installed: The rules, in their order.
+    """
+
+    __slots__ = ("installed",)
 
     def __init__(self) -> None:
-        self._rules: list[Rule] = []
+        self.installed: list[Rule] = []
 
     def __bool__(self) -> bool:
-        return bool(self._rules)
+        return bool(self.installed)
 
     def add(self, rule: Rule) -> Installed:
         """Adds a rule behind the others; it stays until it is removed.
@@ -98,21 +104,30 @@ class Rules:
         Returns:
             A context manager that removes the rule at its end.
         """
-        self._rules.append(rule)
+        self.installed.append(rule)
         return Installed(self, rule)
 
     def remove(self, rule: Rule) -> None:
         """Removes a rule, if it is there."""
-        if rule in self._rules:
-            self._rules.remove(rule)
+        if rule in self.installed:
+            self.installed.remove(rule)
 
     def judge(self, packet: Packet) -> Verdict:
         """Returns the verdict on a packet."""
-        for rule in self._rules:
+        for rule in self.installed:
             verdict = rule(packet)
             if not isinstance(verdict, Pass):
                 return verdict
         return PASS
+
+    def once_ns(self, packet: Packet, path: Path) -> int | None:
+        """Returns how long a packet, sent now, is under way; None if it is lost."""
+        verdict = self.judge(packet)
+        if isinstance(verdict, Deliver):
+            return verdict.delay_ns
+        if isinstance(verdict, Drop):
+            return None
+        return path.once_ns(len(packet.data))
 
 
 class Installed:
