@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from comm.effects import Instant
 from comm.fabric import Fabric
 from comm.link.link import Link
 from comm.link.state import LinkEvent
@@ -22,7 +23,8 @@ class Newcomer:
 
     A node that was restarted comes back while its old link still seems to stand; a
     second process with the same id comes while the first one lives. Only the answer
-    to a PING that was sent after the newcomer came tells the two apart.
+    to a PING that was sent after the newcomer came tells the two apart. Such an answer
+    may take long on a link that is full; as long as bytes come, it is waited for.
 
     Args:
         fabric: What the switchboard's parts share.
@@ -30,7 +32,16 @@ class Newcomer:
         node_id: The node whose id is claimed.
     """
 
-    __slots__ = ("_fabric", "_hello", "_key", "_links", "link", "node_id")
+    __slots__ = (
+        "_fabric",
+        "_held_at",
+        "_hello",
+        "_key",
+        "_links",
+        "_timeout_s",
+        "link",
+        "node_id",
+    )
 
     def __init__(self, fabric: Fabric, links: Links, node_id: int) -> None:
         self.node_id = node_id
@@ -38,6 +49,9 @@ class Newcomer:
         self._fabric = fabric
         self._links = links
         self._hello: Hello | None = None
+        self._held_at: Instant = 0.0
+        timeout_s = fabric.config.handshake_timeout_s / 2
+        self._timeout_s = min(_PROBE_TIMEOUT_S_MAX, timeout_s)
         self._key = ("probe", node_id)
 
     @property
@@ -46,14 +60,27 @@ class Newcomer:
         return self.link is not None
 
     def hold(self, link: Link, hello: Hello) -> None:
-        """Keeps a link waiting, until the timer at the latest."""
+        """Keeps a link waiting until the incumbent has answered, or is silent."""
         assert self.link is None
         link.move(LinkEvent.DOUBTED)
         link.node_id = self.node_id
         self.link, self._hello = link, hello
-        timeout_s = self._fabric.config.handshake_timeout_s / 2
-        deadline = self._fabric.now + min(_PROBE_TIMEOUT_S_MAX, timeout_s)
+        self._held_at = self._fabric.now
+        self._fabric.timers.set(self._key, self._held_at + self._timeout_s)
+
+    def waits_on(self, last_heard: Instant) -> bool:
+        """Waits on if bytes of the incumbent have come meanwhile, and returns whether.
+
+        The handshake timeout of the one that waits bounds this.
+
+        Args:
+            last_heard: When its last bytes came.
+        """
+        deadline = last_heard + self._timeout_s
+        if last_heard <= self._held_at or deadline <= self._fabric.now:
+            return False
         self._fabric.timers.set(self._key, deadline)
+        return True
 
     def release(self) -> tuple[Link, Hello] | None:
         """Returns who waits, and keeps it waiting no more; None if nobody does."""

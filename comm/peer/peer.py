@@ -247,7 +247,8 @@ class PeerCore:
         elif name == "heartbeat":
             self._beat()
         elif name == "probe":
-            self._replace_incumbent()
+            if self.link is None or not self._newcomer.waits_on(self.link.last_heard):
+                self._replace_incumbent()
         elif name == "fence":
             self.session.fence()
         else:

@@ -73,6 +73,29 @@ def test_other_answers_of_the_incumbent_do_not_count() -> None:
     assert_admitted(stage, newcomer, incumbent)
 
 
+def test_a_newcomer_waits_while_bytes_of_the_incumbent_come() -> None:
+    """An answer may be stuck behind much data: as long as some of it comes, the node
+    that lives keeps its id. After a second of silence it does not."""
+    stage, incumbent, newcomer = doubted()
+    for _ in range(3):
+        stage.wait(0.9)
+        stage.say(incumbent, encode_frame(Kind.PONG, value=1))
+    stage.wait(0.99)
+    assert not stage.ended
+    stage.wait(0.01)
+    assert_admitted(stage, newcomer, incumbent)
+
+
+def test_a_newcomer_is_not_kept_waiting_for_ever() -> None:
+    """The handshake timeout ends its wait, and the incumbent is not touched."""
+    stage, incumbent, newcomer = doubted(Config(handshake_timeout_s=2.0))
+    for _ in range(4):
+        stage.wait(0.5)
+        stage.say(incumbent, encode_frame(Kind.PONG, value=1))
+    assert stage.ended == {newcomer: Abort}
+    assert len(stage.events(PeerUp)) == 1
+
+
 def test_a_short_handshake_timeout_shortens_the_probe() -> None:
     """The newcomer has its answer before it gives up by itself."""
     stage, incumbent, newcomer = doubted(Config(handshake_timeout_s=0.5))

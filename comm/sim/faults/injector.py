@@ -54,10 +54,10 @@ class Injector:
     def _begin(self, fault: Fault) -> None:
         cluster, size = self._cluster, len(self._cluster)
         cluster.world.note("faults", f"begin {fault}")
-        if fault.begin(cluster):
-            self.fired[type(fault).__name__] += 1
         cluster.disturbances.begin(fault.disturbs(size), fault.unsettles(size))
         self._active.append(fault)
+        if fault.begin(cluster):
+            self.fired[type(fault).__name__] += 1
         if fault.for_ns:
             end = cluster.world.after(fault.for_ns, self._end, fault)
             self._planned.append(end)

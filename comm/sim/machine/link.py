@@ -170,30 +170,42 @@ class NodeLink:
     def _receive(self, data: bytes) -> None:
         node, link = self._node, self.link
         cluster = node.cluster
-        if cluster.tampering or cluster.given_up:
-            data = self._examine(data)
-            if not data:
-                return
-        self.received_bytes += len(data)
-        self.heard_s = now_s = node.now_s
-        text = f"data {link} {len(data)} {crc32(data):x}"
-        node.tell(text, node.core.handle_data, link, data, now_s)
+        is_cut = False
+        if cluster.given_up:
+            self._look_for_late_bytes()
+        if cluster.tampering:
+            data, is_cut = self._tamper(data)
+        if data:
+            self.received_bytes += len(data)
+            self.heard_s = now_s = node.now_s
+            text = f"data {link} {len(data)} {crc32(data):x}"
+            node.tell(text, node.core.handle_data, link, data, now_s)
+        if is_cut:
+            self._sever()
 
-    def _examine(self, data: bytes) -> bytes:
-        """Lets the world do to the bytes what it will, and the oracles know of it."""
+    def _look_for_late_bytes(self) -> None:
+        endpoint, node = self._endpoint, self._node
+        assert endpoint is not None
+        far = endpoint.far.host.index
+        given_up_ns = node.cluster.given_up.get((endpoint.number, far))
+        if given_up_ns is not None:
+            late_ns = node.cluster.world.now_ns - given_up_ns
+            node.watcher.heard_late(node.index, far, late_ns)
+
+    def _tamper(self, data: bytes) -> tuple[bytes, bool]:
+        """Lets the world do to the bytes what it will, the last of them included."""
+        endpoint, node = self._endpoint, self._node
+        assert endpoint is not None
+        source = endpoint.far.host.index
+        tampering = node.cluster.tampering
+        return tampering.apply(source, node.index, data, self.received_bytes)
+
+    def _sever(self) -> None:
+        """The connection is reset here, in the middle of what has arrived."""
         endpoint = self._endpoint
         assert endpoint is not None
-        node, far = self._node, endpoint.far.host.index
-        cluster = node.cluster
-        given_up_ns = cluster.given_up.get((endpoint.number, far))
-        if given_up_ns is not None:
-            node.watcher.heard_late(node.index, far, cluster.world.now_ns - given_up_ns)
-        offset, source = self.received_bytes, far
-        data, is_cut = cluster.tampering.apply(source, node.index, data, offset)
-        if is_cut:
-            cluster.world.after(0, endpoint.handle_reset)
-            cluster.world.after(0, endpoint.far.handle_reset)
-        return data
+        self._node.cluster.world.after(0, endpoint.far.handle_reset)
+        self._lose("connection reset by peer")
 
     def _flush(self, endpoint: Endpoint) -> None:
         try:

@@ -71,11 +71,10 @@ class Node(Driver):
         fanout = self.core.open_fanout(receiver)
         sink.is_closed = True
         del self.ports[receiver.id]
-        group = {"group": sink.name, "limit": sink.limit}
-        return [
-            self._add_sink(fanout.attach(), sink.sender, **group)
-            for _ in range(members)
-        ]
+        # All are there before the first one takes anything.
+        cores = [fanout.attach() for _ in range(members)]
+        shared = {"group": sink.name, "limit": sink.limit}
+        return [self._add_sink(core, sink.sender, **shared) for core in cores]
 
     def connect(self, sender: Sender[Any]) -> Source:
         """Connects a sender.

@@ -118,7 +118,7 @@ class Source:
 
     def finish(self) -> None:
         """Closes the source as soon as everything offered is accepted."""
-        if self.is_alive:
+        if self.is_alive and not self._finishes:
             self._finishes = True
             self.node.command(f"source {self.name} finishes", self._pump)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import log
+import sys
 
 from comm.sim.choices import Stream
 from comm.sim.world import MS, SECOND, US, World
@@ -17,6 +18,9 @@ RETRANSMIT_NS = 200 * MS
 RFC 6298 asks for; each pause is twice the one before."""
 
 _RETRANSMIT_NS_MAX = 120 * SECOND
+
+_FLIGHT_BYTES_MIN = 2920
+"""Two packets of an Ethernet."""
 
 _TABLE = 1024
 
@@ -89,6 +93,8 @@ class Path:
         is_clogged: Whether what is sent waits.
         is_open: Whether it is neither.
         stalls: How often something was held up because it was not.
+        flight_bytes_max: How much a writer has under way at once: not much more than
+            passes meanwhile, as congestion control sees to.
     """
 
     __slots__ = (
@@ -100,6 +106,7 @@ class Path:
         "_stream",
         "_unclogged",
         "_world",
+        "flight_bytes_max",
         "is_blocked",
         "is_clogged",
         "is_open",
@@ -130,6 +137,10 @@ class Path:
         is_fixed = not latency.spread_ns and conditions.bytes_per_s is None
         # Most paths of most tests need no draw, and this is asked for every packet.
         self._fixed_ns = latency.base_ns if is_fixed else None
+        rate = conditions.bytes_per_s
+        self.flight_bytes_max = (
+            sys.maxsize if rate is None else max(_FLIGHT_BYTES_MIN, rate // 2)
+        )
         self._judge()
 
     def block(self) -> None:

@@ -101,8 +101,7 @@ class Pipe:
     def write(self, data: bytes) -> None:
         """Takes bytes from the writer."""
         self.queued_bytes += len(data)
-        room = self._receive_bytes - len(self.ready) - self._flight.size
-        if self._unsent or len(data) > room:
+        if self._unsent or len(data) > self._room:
             self._unsent += data
             self._push_unless_planned()
         else:
@@ -159,7 +158,7 @@ class Pipe:
         self._push_is_planned = False
         unsent = self._unsent
         if unsent:
-            room = self._receive_bytes - len(self.ready) - self._flight.size
+            room = self._room
             if room > 0:
                 data = bytes(unsent[:room])
                 del unsent[:room]
@@ -170,6 +169,12 @@ class Pipe:
         if self.is_closed and not self._end_is_sent and not self.source.is_gone:
             self._end_is_sent = True
             self._flight.launch(_END, b"", self.offset)
+
+    @property
+    def _room(self) -> int:
+        """How many bytes more may be under way."""
+        held = len(self.ready) + self._flight.size
+        return min(self._receive_bytes - held, self.forth.flight_bytes_max - held)
 
     def _launch(self, data: bytes) -> None:
         offset = self.offset
@@ -200,8 +205,8 @@ class Pipe:
             self.ready += data
             self._acknowledge(len(data))
             target.tell_readable()
-            if self._unsent:
-                self._ask_for_room()
+            if self._unsent and not self._push_is_planned:
+                self._open_window()
         return True
 
     # What the reader's kernel answers.

@@ -156,7 +156,8 @@ class Delivery(Oracle):
         config = self.cluster.config
         window_s = max(config(here).resume_window_s, config(there).resume_window_s)
         since_ns = self.cluster.world.now_ns - 2 * seconds(window_s)
-        if sink.group != sink.name or self._late_ns[here, there] >= since_ns > 0:
+        is_late = self._late_ns[here, there] >= max(0, since_ns)
+        if sink.group != sink.name or is_late or source.node.is_left:
             return False
         uneven = self.cluster.disturbances.was_uneven
         return not (uneven(here, since_ns) or uneven(there, since_ns))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from comm.errors import Error, StaleSender, TooManyProducers
+from comm.events import ProducerGone
 from comm.mpsc import Batch
 from comm.sim.oracles.model import Violation
 from comm.sim.oracles.oracle import Oracle
@@ -30,6 +31,8 @@ class Ends(Oracle):
     def source_failed(self, source: Source, error: Error) -> None:
         """A source that is refused has been refused rightly."""
         sink = self._sink_of(source)
+        if sink is not None and self.is_tainted(source.node.index, sink.node.index):
+            return
         if isinstance(error, StaleSender) and sink is not None and sink.node.is_alive:
             raise Violation("G3", f"source {source.name} is no stale one: {error}")
         if (
@@ -66,17 +69,12 @@ class Ends(Oracle):
             and not source.is_finished
             and source.error is None
         ]
-        # What the receiver of a fan-out was told before, its members are not.
-        told = (
-            sink.errors
-            if sink.group == sink.name
-            else (sink.errors + self.cluster.sinks[sink.group].errors)
-        )
-        if len(unfinished) > len(told):
+        told = self._told(sink)
+        if len(unfinished) > told:
             raise Violation(
                 "G9",
                 f"sink {sink.name} ended; sources {unfinished} had not finished, and "
-                f"it was told of {len(told)} producers that did not",
+                f"it was told of {told} producers that did not",
             )
 
     def settled(self) -> None:
@@ -92,6 +90,20 @@ class Ends(Oracle):
         """Whether the channel takes no more; each member of a fan-out can seal it."""
         return any(
             other.is_full for other in self.cluster.sinks if other.group == sink.group
+        )
+
+    def _told(self, sink: Sink) -> int:
+        """How many producers the application knows not to have finished.
+
+        What the receiver of a fan-out was told before, its members are not; and as
+        long as a channel has no end, an event tells of them instead.
+        """
+        errors = len(sink.errors)
+        if sink.group != sink.name:
+            errors += len(self.cluster.sinks[sink.group].errors)
+        return errors + sum(
+            isinstance(event, ProducerGone) and event.channel == sink.channel
+            for event in sink.node.events
         )
 
     def _was_attached(self, source: Source, sink: Sink) -> bool:

@@ -49,7 +49,8 @@ class Losses(Oracle):
         return any(number in items for items in self._discarded[key])
 
     def event_occurred(self, node: Driver, event: Event) -> None:
-        """A report is about a source of the node, or about one that sends to it."""
+        """A report is about a source of the node, or else about one that sends to it,
+        be it to a receiver that its application has yet to make."""
         if not isinstance(event, LossReport):
             return
         source = self._source_of(node, event)
@@ -60,8 +61,6 @@ class Losses(Oracle):
             for listener in self._listeners:
                 listener(source, event.node_id, items)
             return
-        if not any(self._receives(sink, node, event) for sink in self.cluster.sinks):
-            raise Violation("G2", f"{node.name}: {event} is about nothing that it has")
         items = range(event.first_sequence, event.first_sequence + event.count)
         self._discarded[node.name, event.channel, event.node_id].append(items)
 
@@ -97,9 +96,6 @@ class Losses(Oracle):
                 return source
             likely = likely or source
         return likely
-
-    def _receives(self, sink: Sink, node: Driver, report: LossReport) -> bool:
-        return sink.node is node and sink.channel == report.channel
 
 
 def _items(source: Source, report: LossReport) -> range:

@@ -71,7 +71,7 @@ def play(
     scenario: Scenario,
     *,
     records: bool = False,
-    checks: bool = True,
+    check_every: int = 1,
     watchers: Sequence[Watcher] = (),
 ) -> Outcome:
     """Plays a scenario to its end, or to its failure.
@@ -79,7 +79,7 @@ def play(
     Args:
         scenario: The scenario.
         records: Whether the trace keeps its lines.
-        checks: Whether each core checks its invariants behind every step.
+        check_every: Behind how many steps a core checks its invariants; 0 for never.
         watchers: Who watches besides the oracles.
     """
     choices = Recorder(scenario.choices())
@@ -90,7 +90,7 @@ def play(
         config=scenario.config,
         conditions=scenario.conditions,
         buffers=scenario.buffers,
-        checks=checks,
+        check_every=check_every,
         records=records,
         watchers=watchers,
         start=False,

@@ -58,6 +58,8 @@ def bring_to_rest(
                 f"{cluster.pending()}"
             )
         cluster.run(0.25)
+        # What slow hosts had still to do may have begun something new.
+        _let_finish(cluster, keeps_stalls=keeps_stalls)
     # What was sent to nodes that are dead is lost by then, and nothing comes late.
     cluster.run(bound_s - _GRACE_S)
 
@@ -85,17 +87,17 @@ def _heal(cluster: MachineCluster, injector: Injector, alive: Sequence[int]) -> 
             cluster.restart(index)
         elif not is_wanted and node is not None:
             cluster.crash(index)
+    for node in cluster.live:
+        node.dial_all()
 
 
 def _let_finish(cluster: MachineCluster, *, keeps_stalls: bool) -> None:
-    for node in cluster.live:
-        node.dial_all()
     for sink in cluster.sinks:
-        if sink.is_alive and (sink.pace.items or not keeps_stalls):
+        is_wanted = bool(sink.pace.items) or not keeps_stalls
+        if sink.is_alive and is_wanted and sink.pace is not EAGER:
             sink.set_pace(EAGER)
     for source in cluster.sources:
-        if source.is_alive:
-            source.finish()
+        source.finish()
 
 
 def _bound_s(cluster: MachineCluster) -> float:

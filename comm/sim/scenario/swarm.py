@@ -148,7 +148,9 @@ def _draw_size(draw: Stream, config: Config) -> int:
         config.window_bytes + draw.between(-1, 1),
         3 * config.chunk_bytes,
     )
-    return min(draw.pick(sizes), 40_000, config.message_bytes_max)
+    # More pieces than that take time, and show nothing new.
+    largest = min(40_000, 40 * config.chunk_bytes, config.message_bytes_max)
+    return max(ITEM_BYTES_MIN, min(draw.pick(sizes), largest))
 
 
 _STEP_FIELDS: Mapping[str, Callable[[Stream, Config], int]] = {
