@@ -80,7 +80,7 @@ class Identities(Oracle):
 
     def _is_near(self, node: Driver, real: Node) -> bool:
         now_ns, calm_ns = self.cluster.world.now_ns, seconds(_CALM_S)
-        pair, since_ns = (node.index, real.index), now_ns - calm_ns
+        pair, since_ns = (node.index, real.index), max(0, now_ns - calm_ns)
         is_calm = self.cluster.disturbances.calm_ns(pair, since_ns) >= calm_ns
         runs = real.host.state is HostState.RUNNING
         return is_calm and runs and self._is_even(node) and self._is_even(real)
