@@ -8,6 +8,7 @@ from typing import NamedTuple, Protocol
 
 from comm.errors import BrokenError, ProducerAborted, ProducerLost, ProtocolError
 from comm.fabric import Carrier, Fabric, channel_name, printable
+from comm.marks import Mark, reached
 from comm.mpsc.sender import ItemKind
 from comm.protocol import EndBody, Kind, Reason
 
@@ -254,8 +255,11 @@ class Inlet:
             keep_doubtful: Whether to keep items that the producer's side may not
                 know to have arrived; it must not be alive to report them as lost.
         """
+        if self._parts:
+            reached(Mark.LOST_IN_PARTS)
         count = 0 if keep_doubtful else self._discard_doubtful()
         if count:
+            reached(Mark.DISCARDED)
             self._owner.inlet_discarded(self, count)
         if self.error is None and (count or not self.is_finished):
             self.is_finished = False

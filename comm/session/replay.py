@@ -6,7 +6,8 @@ from collections import deque
 from typing import NamedTuple
 
 from comm.fabric import Cut, Origin
-from comm.protocol import frame_header
+from comm.marks import Mark, reached
+from comm.protocol import Kind, frame_header
 
 
 __all__ = ["ReplayBuffer", "SentFrame"]
@@ -100,6 +101,9 @@ class ReplayBuffer:
             frame = self._again.popleft()
             if frame.sequence > self.acknowledged:
                 self.replayed += 1
+                reached(
+                    Mark.REPLAYED_PART if frame.kind == Kind.PART else Mark.REPLAYED
+                )
                 return frame
         return None
 
