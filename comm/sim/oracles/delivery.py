@@ -177,8 +177,11 @@ class Delivery(Oracle):
     def _is_reached(self, source: Source, sink: Sink) -> bool:
         if any(self._is_before(other, sink) for other in self.cluster.sinks):
             return False
-        legs = source.core.statistics().legs
-        return any(leg.node_id == sink.node.index and leg.accepted for leg in legs)
+        # A leg that is closed may have led to an earlier process.
+        return any(
+            leg.node_id == sink.node.index and leg.accepted and leg.state != "closed"
+            for leg in source.core.statistics().legs
+        )
 
     def _require_complete(self, source: Source, sink: Sink) -> None:
         node_id, last = sink.node.index, len(source.accepted) - 1

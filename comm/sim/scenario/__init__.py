@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from comm.sim.scenario import steps
 from comm.sim.scenario.play import Failure, Outcome, play
 from comm.sim.scenario.scenario import Scenario
 from comm.sim.scenario.shrink import Shrinker
@@ -20,4 +21,5 @@ __all__ = [
     "as_test",
     "draw_scenario",
     "play",
+    "steps",
 ]
