@@ -29,7 +29,11 @@ class Owner(Protocol):
     """Who is told what an endpoint has become; always in a step of its host."""
 
     def readable(self, endpoint: Endpoint) -> None:
-        """There is something to receive: bytes, the end, or an error."""
+        """There is something to receive: bytes, the end, or an error.
+
+        It is told once, and again when something comes behind the next `receive`. Who
+        does not receive everything has to remember that.
+        """
 
     def writable(self, endpoint: Endpoint) -> None:
         """There is room again, after `send` had taken less than it was given."""
