@@ -47,6 +47,20 @@ def test_a_host_that_runs_does_things_at_once(process: Process) -> None:
     assert process.world.next_ns is None
 
 
+def test_a_step_may_come_behind_the_present_one(process: Process) -> None:
+    """What is to be done soon is done at this moment, behind what was planned for it;
+    and not at all by a process that is gone."""
+    process.world.at(0, process.call, "a")
+    process.host.call_soon(process.note, "b")
+    assert not process.seen
+    process.world.run_to(0)
+    assert process.seen == [(0, "a"), (0, "b")]
+    process.host.call_soon(process.note, "c")
+    process.host.stop()
+    process.world.run_to(10)
+    assert process.names == ["a", "b"]
+
+
 def test_a_host_has_a_clock_of_its_own() -> None:
     """What a host takes for the time is what its clock shows."""
     world = World()

@@ -159,6 +159,8 @@ def test_a_reset_may_be_lost(wire: Wire) -> None:
     wire.forth.unblock()
     wire.run(1000 * SECOND)
     assert wire.server.told == []
+    # And its own kernel has nothing left to do about it.
+    assert wire.world.next_ns is None
     wire.far.send(b"x")
     wire.run()
     assert broken(wire.far) == "ECONNRESET"

@@ -269,13 +269,49 @@ def test_a_program_is_told_once_until_it_receives() -> None:
     wire.near.send(b"a")
     wire.run()
     wire.near.send(b"b")
-    wire.near.shut()
     wire.run()
     assert wire.server.told == ["readable"]
-    assert wire.far.receive(1) == b"a"
-    wire.far.send(b"c")
-    wire.far.tell_readable()
+    assert wire.far.receive() == b"ab"
+    wire.run()
+    assert wire.server.told == ["readable"]
+    wire.near.shut()
+    wire.run()
     assert wire.server.told == ["readable"] * 2
+
+
+def test_a_program_that_leaves_something_is_told_again() -> None:
+    """It is behind whatever it does with the first part that it gets the next, in the
+    same moment; if it has received the rest meanwhile, it is told nothing."""
+    wire = Wire(receives=False)
+    wire.near.send(b"abc")
+    wire.near.shut()
+    wire.run()
+    assert wire.far.receive(1) == b"a"
+    assert wire.server.told == ["readable"]
+    wire.run(0)
+    assert wire.server.told == ["readable"] * 2
+    assert wire.far.receive() == b"bc"
+    wire.run(0)
+    assert wire.server.told == ["readable"] * 3
+    wire = Wire(receives=False)
+    wire.near.send(b"abc")
+    wire.run()
+    assert wire.far.receive(1) + wire.far.receive(2) == b"abc"  # type: ignore[operator]
+    wire.run(0)
+    assert wire.server.told == ["readable"]
+
+
+def test_an_error_behind_bytes_is_told() -> None:
+    """Who has received what came before a reset is told that there is more to learn."""
+    wire = Wire()
+    wire.hosts[1].pause()
+    wire.near.send(b"abc")
+    wire.near.abort()
+    wire.run()
+    wire.hosts[1].resume()
+    wire.run()
+    assert wire.server.received == b"abc"
+    assert isinstance(wire.server.error, ConnectionResetError)
 
 
 def test_who_has_no_owner_is_told_nothing() -> None:

@@ -57,8 +57,6 @@ class Program:
             return
         if data is not None:
             self.reads.append(data)
-        if data and endpoint.is_readable:
-            endpoint.tell_readable()
 
     def _break(self, error: OSError) -> None:
         self.error = self.error or error

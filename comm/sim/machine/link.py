@@ -116,8 +116,6 @@ class NodeLink:
         if not data:
             self._lose("the other side closed the connection")
             return
-        if endpoint.is_readable:
-            endpoint.tell_readable()
         if not self._is_over:
             self._receive(data)
 

@@ -31,8 +31,8 @@ class Owner(Protocol):
     def readable(self, endpoint: Endpoint) -> None:
         """There is something to receive: bytes, the end, or an error.
 
-        It is told once, and again when something comes behind the next `receive`. Who
-        does not receive everything has to remember that.
+        It is told once; and again behind a `receive` that left something, or if
+        something comes later.
         """
 
     def writable(self, endpoint: Endpoint) -> None:
@@ -134,7 +134,10 @@ class Endpoint:
         self._is_told = False
         inwards = self._inwards
         if inwards.ready:
-            return inwards.take(limit)
+            data = inwards.take(limit)
+            if self.is_readable:
+                self.host.call_soon(self._tell_rest)
+            return data
         if inwards.has_ended:
             return b""
         self._raise_error()
@@ -247,6 +250,10 @@ class Endpoint:
         if self.wants_room and self._outwards.queued_bytes < self._send_bytes:
             self.wants_room = False
             self.host.call(self._tell_writable)
+
+    def _tell_rest(self) -> None:
+        if self.is_readable:
+            self.tell_readable()
 
     def _tell_readable(self) -> None:
         if self.owner is not None:
