@@ -29,7 +29,11 @@ class Owner(Protocol):
     """Who is told what an endpoint has become; always in a step of its host."""
 
     def readable(self, endpoint: Endpoint) -> None:
-        """There is something to receive: bytes, the end, or an error."""
+        """There is something to receive: bytes, the end, or an error.
+
+        It is told once; and again behind a `receive` that left something, or if
+        something comes later.
+        """
 
     def writable(self, endpoint: Endpoint) -> None:
         """There is room again, after `send` had taken less than it was given."""
@@ -130,7 +134,10 @@ class Endpoint:
         self._is_told = False
         inwards = self._inwards
         if inwards.ready:
-            return inwards.take(limit)
+            data = inwards.take(limit)
+            if self.is_readable:
+                self.host.call_soon(self._tell_rest)
+            return data
         if inwards.has_ended:
             return b""
         self._raise_error()
@@ -243,6 +250,10 @@ class Endpoint:
         if self.wants_room and self._outwards.queued_bytes < self._send_bytes:
             self.wants_room = False
             self.host.call(self._tell_writable)
+
+    def _tell_rest(self) -> None:
+        if self.is_readable:
+            self.tell_readable()
 
     def _tell_readable(self) -> None:
         if self.owner is not None:

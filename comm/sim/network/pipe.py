@@ -227,11 +227,12 @@ class Pipe:
         if self.source.is_gone:
             return
         if self.target.is_gone:
-            self._answer(self.source.handle_reset)
-            return
-        if self._unacknowledged:
+            if not self._answer(self.source.handle_reset):
+                self._flight.stall()
+        elif self._unacknowledged:
             self._confirm()
-        self._push()
+        else:
+            self._push()
 
     def _acknowledge(self, size: int) -> None:
         source = self.source
@@ -254,10 +255,13 @@ class Pipe:
         self._unacknowledged += size
 
     def _confirm(self) -> None:
-        """Everything that has arrived is acknowledged."""
+        """Everything that has arrived is acknowledged, and with it comes how much room
+        there is, should that have been missed."""
         self.queued_bytes -= self._unacknowledged
         self._unacknowledged = 0
         self._flight.settle()
+        if self._unsent:
+            self._push()
         self.source.tell_writable()
 
     def _open_window(self) -> None:
