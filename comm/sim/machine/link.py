@@ -110,7 +110,7 @@ class NodeLink:
         node.tell(f"connect failed {link}", fact, link, reason, node.now_s)
 
     def readable(self, endpoint: Endpoint) -> None:
-        """There is something to receive; what is left then waits for the next step."""
+        """There is something to receive."""
         if not endpoint.is_open:
             return
         try:
@@ -125,8 +125,6 @@ class NodeLink:
             return
         if not self._is_over:
             self._receive(data)
-        if endpoint.is_readable:
-            self._node.later(0, self.readable, endpoint)
 
     def writable(self, endpoint: Endpoint) -> None:
         """The kernel takes bytes again."""

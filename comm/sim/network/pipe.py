@@ -173,8 +173,8 @@ class Pipe:
     @property
     def _room(self) -> int:
         """How many bytes more may be under way."""
-        held = len(self.ready) + self._flight.size
-        return min(self._receive_bytes - held, self.forth.flight_bytes_max - held)
+        window = self._receive_bytes - len(self.ready)
+        return min(window, self.forth.flight_bytes_max) - self._flight.size
 
     def _launch(self, data: bytes) -> None:
         offset = self.offset
@@ -182,8 +182,13 @@ class Pipe:
         self._flight.launch(_DATA, data, offset)
 
     def _ask_for_room(self) -> None:
-        """Plans to ask, now and then, unless something is under way anyhow."""
-        if not (self._flight.packets or self._push_is_planned):
+        """Goes on as soon as the writer's kernel hears that it may; while the reader's
+        is full it asks, now and then, unless something is under way anyhow."""
+        if self._push_is_planned:
+            return
+        if self._room > 0:
+            self._open_window()
+        elif not self._flight.packets:
             self._flight.stall()
 
     def land(self, kind: PacketKind, data: bytes) -> bool:
@@ -205,8 +210,8 @@ class Pipe:
             self.ready += data
             self._acknowledge(len(data))
             target.tell_readable()
-            if self._unsent and not self._push_is_planned:
-                self._open_window()
+            if self._unsent:
+                self._ask_for_room()
         return True
 
     # What the reader's kernel answers.
