@@ -63,6 +63,15 @@ class Connection(Wire):
         program.write(end, content(50, self.sent[side]))
         self.sent[side] += 50
 
+    def check_books(self) -> None:
+        """What a kernel holds is what is unsent, under way, or not acknowledged."""
+        for end in (self.near, self.far):
+            pipe = end._outwards
+            flight = pipe._flight
+            assert flight.size == sum(len(packet[2]) for packet in flight.packets)
+            held = len(pipe._unsent) + flight.size + pipe._unacknowledged
+            assert end.queued_bytes == (0 if end.is_gone else held)
+
     def heal(self) -> None:
         for path in self.network.paths:
             path.clear()
@@ -80,6 +89,7 @@ def test_a_connection_that_is_healed_delivers_everything(
     connection = Connection(seed, room)
     for deed in deeds:
         connection.do(deed)
+        connection.check_books()
     connection.heal()
     connection.run(1000 * SECOND)
     for side, receiver in enumerate((connection.server, connection.client)):
@@ -104,6 +114,7 @@ def test_a_connection_whose_peer_died_ends(
             connection.network.host_died(host, dark=True)
         elif not deed.startswith("far"):
             connection.do(deed)
+        connection.check_books()
     connection.hosts[1].restart()
     connection.heal()
     connection.send(0)

@@ -30,6 +30,7 @@ def test_a_loss_costs_a_pause() -> None:
     wire.run(1)
     assert wire.server.received == b"ab"
     assert wire.near.queued_bytes == 0
+    assert wire.world.next_ns is None
 
 
 def test_each_loss_doubles_the_pause() -> None:
@@ -120,6 +121,10 @@ def test_bytes_whose_acknowledgement_is_lost_arrive_once() -> None:
     assert wire.near.queued_bytes == 0
     assert wire.client.told == ["writable"]
     assert wire.server.received == content(10)
+    wire.near.send(content(5, 10))
+    assert wire.near.queued_bytes == 5
+    wire.run()
+    assert wire.near.queued_bytes == 0
 
 
 def test_an_acknowledgement_stands_for_all_before_it() -> None:
@@ -198,6 +203,34 @@ def test_an_answer_starts_the_patience_anew() -> None:
     assert wire.client.error is None
 
 
+def test_patience_begins_with_the_silence() -> None:
+    """Neither the time before it counts, nor an earlier loss that was made good."""
+    wire = Wire()
+    for _ in range(2):
+        wire.run(2 * TIMEOUT_NS)
+        wire.forth.block()
+        wire.near.send(b"a")
+        wire.run(SECOND)
+        wire.forth.unblock()
+        wire.run(SECOND)
+    assert wire.client.error is None
+    assert wire.server.received == b"aa"
+
+
+def test_an_end_that_is_not_acknowledged_is_given_up() -> None:
+    """The end of a direction is answered like its bytes: who hears nothing breaks."""
+    wire = Wire()
+    wire.back.block()
+    wire.near.send(b"a")
+    wire.near.shut()
+    wire.run(500 * SECOND)
+    assert wire.server.has_ended
+    assert wire.near.queued_bytes == 1
+    assert wire.client.error is None
+    wire.run(TIMEOUT_NS)
+    assert timed_out(wire.client.error)
+
+
 def test_a_clogged_way_lets_everything_wait() -> None:
     """What is under way and what is sent later arrives when the way is free, in order
     and at once, and nothing is given up."""
@@ -209,6 +242,7 @@ def test_a_clogged_way_lets_everything_wait() -> None:
     wire.run(2 * TIMEOUT_NS)
     assert wire.server.received == b""
     assert wire.client.error is None
+    assert wire.forth.stalls == 1
     wire.far.send(b"c")
     wire.run()
     assert wire.client.received == b"c"
@@ -288,7 +322,9 @@ def test_a_closed_window_over_a_dead_way_breaks() -> None:
     wire.run(2 * TIMEOUT_NS)
     assert not wire.near.is_gone
     wire.back.block()
-    wire.run(TIMEOUT_NS + 240 * SECOND)
+    wire.run(800 * SECOND)
+    assert not wire.near.is_gone
+    wire.run(TIMEOUT_NS - 560 * SECOND)
     assert wire.near.is_gone
 
 
@@ -340,6 +376,21 @@ def test_connections_share_the_bandwidth_of_a_path() -> None:
     assert other_far.receive() is None
     wire.run(1 * MS)
     assert other_far.receive() == content(500)
+
+
+def test_a_writer_has_no_more_under_way_than_the_path_takes() -> None:
+    """Where bandwidth is short, the rest stays with the writer, as congestion control
+    sees to; what the reader has and does not receive does not count."""
+    conditions = Conditions(bytes_per_s=10_000)
+    wire = Wire(conditions, receives=False)
+    flight = wire.near._outwards._flight
+    wire.near.send(content(20_000))
+    seen = [flight.size]
+    while wire.world.step():
+        seen.append(flight.size)
+    assert max(seen) == 5_000
+    assert 2 * SECOND < wire.world.now_ns < 3 * SECOND
+    assert wire.far.receive() == content(20_000)
 
 
 def test_the_machine_goes_on_while_its_process_is_paused() -> None:

@@ -19,6 +19,7 @@ def test_each_two_hosts_have_a_path_each_way() -> None:
     names = sorted(path.name for path in network.paths)
     assert names == ["0>0", "0>1", "1>0", "1>1"]
     assert network.path(1, 0).name == "1>0"
+    assert ((0, 1), network.path(0, 1)) in network.ways
     assert network.path(1, 1).transit_ns(0) == 7
 
 
@@ -44,6 +45,8 @@ def test_connections_are_found_by_their_hosts() -> None:
     assert wire.network.ends_at(wire.hosts[0]) == []
     wire.far.vanish()
     assert wire.network.between(0, 1) == []
+    wire.network.join(*wire.hosts)
+    assert len(wire.network._connections) == 1
 
 
 def test_connections_that_are_over_are_forgotten() -> None:

@@ -7,7 +7,16 @@ import errno
 import pytest
 
 from comm.sim.choices import Tape
-from comm.sim.network import Buffers, Conditions, Endpoint
+from comm.sim.network import (
+    PASS,
+    Buffers,
+    Conditions,
+    Endpoint,
+    Latency,
+    Packet,
+    PacketKind,
+    Pass,
+)
 from comm.sim.world import MS, SECOND
 from tests.sim.wire import Wire, content
 
@@ -26,6 +35,19 @@ def unsendable(endpoint: Endpoint) -> str:
     return errno.errorcode[caught.value.errno or 0]
 
 
+def packets(wire: Wire, kind: PacketKind) -> list[Packet]:
+    """Returns the packets of a kind; the list grows as they are sent."""
+    seen: list[Packet] = []
+
+    def rule(packet: Packet) -> Pass:
+        if packet.kind is kind:
+            seen.append(packet)
+        return PASS
+
+    wire.network.rules.add(rule)
+    return seen
+
+
 @pytest.fixture
 def wire() -> Wire:
     return Wire(receives=False)
@@ -34,9 +56,11 @@ def wire() -> Wire:
 def test_an_abort_resets_the_connection(wire: Wire) -> None:
     """The other side gets an error, once; then there is an end to read and a broken
     pipe to write to."""
+    resets = packets(wire, PacketKind.RESET)
     wire.near.abort()
     wire.near.abort()
     assert not wire.near.is_open
+    assert len(resets) == 1
     wire.run()
     assert wire.server.told == ["readable"]
     assert wire.far.is_readable
@@ -72,7 +96,10 @@ def test_an_abort_drops_what_was_not_sent(wire: Wire) -> None:
     wire.near.send(content(30))
     wire.near.abort()
     assert wire.near.queued_bytes == 0
+    assert wire.near.queued_bytes == 0
     wire.run(SECOND)
+    assert wire.near.queued_bytes == 0
+    assert wire.world.next_ns is None
     assert wire.far.receive() == content(10)
     assert broken(wire.far) == "ECONNRESET"
 
@@ -82,17 +109,20 @@ def test_closing_with_unread_bytes_resets(wire: Wire) -> None:
     wire.near.send(b"abc")
     wire.run()
     wire.far.close()
+    assert wire.far.receive() == b""
     wire.run()
     assert broken(wire.near) == "ECONNRESET"
 
 
 def test_bytes_for_a_closed_socket_are_answered_by_a_reset(wire: Wire) -> None:
     """The close itself is an orderly end; only sending makes it a broken pipe."""
+    sent = packets(wire, PacketKind.DATA)
     wire.far.close()
     wire.run()
     assert wire.near.receive() == b""
     assert wire.near.send(b"abc") == 3
     wire.run()
+    assert len(sent) == 1
     assert wire.near.receive() == b""
     assert unsendable(wire.near) == "EPIPE"
     assert wire.near.is_gone
@@ -120,11 +150,12 @@ def test_bytes_that_cross_a_close_are_answered_by_a_reset(wire: Wire) -> None:
 
 
 def test_an_end_for_a_closed_socket_is_merely_noted(wire: Wire) -> None:
-    """Both sides have closed, and nobody did anything wrong."""
+    """Both sides have ended, and nobody did anything wrong."""
     wire.far.close()
     wire.run()
-    wire.near.close()
+    wire.near.shut()
     wire.run()
+    assert unsendable(wire.near) == "EPIPE"
     assert wire.near.is_gone
     assert wire.far.is_gone
     assert wire.client.told == ["readable"]
@@ -133,11 +164,13 @@ def test_an_end_for_a_closed_socket_is_merely_noted(wire: Wire) -> None:
 
 def test_a_reset_after_the_end_of_both_sides_does_no_harm(wire: Wire) -> None:
     """A connection that is over cannot break: there is only its end to read."""
+    resets = packets(wire, PacketKind.RESET)
     wire.near.shut()
     wire.far.shut()
     wire.run()
     wire.near.abort()
     wire.run()
+    assert resets == []
     assert wire.far.receive() == b""
     assert unsendable(wire.far) == "EPIPE"
 
@@ -163,6 +196,29 @@ def test_a_reset_may_be_lost(wire: Wire) -> None:
     assert wire.world.next_ns is None
     wire.far.send(b"x")
     wire.run()
+    assert broken(wire.far) == "ECONNRESET"
+
+
+def test_who_has_given_up_sends_nothing_again(wire: Wire) -> None:
+    """From the abort on, its kernel has nothing left to do."""
+    wire.forth.block()
+    wire.near.send(b"abc")
+    wire.run()
+    wire.near.abort()
+    wire.run()
+    assert wire.world.next_ns is None
+
+
+def test_a_reset_may_get_through_where_bytes_were_lost(wire: Wire) -> None:
+    """What a dead sender lost stays lost, and the end behind it; its reset arrives."""
+    wire.near.send(b"abc")
+    wire.near.send(b"def")
+    wire.forth.conditions = Conditions(latency=Latency(base_ns=SECOND))
+    wire.near.abort()
+    wire.forth.block()
+    wire.run(SECOND // 2)
+    wire.forth.unblock()
+    wire.run(SECOND)
     assert broken(wire.far) == "ECONNRESET"
 
 
@@ -198,7 +254,9 @@ def test_a_refusal_is_nothing_to_who_is_gone(wire: Wire) -> None:
     wire.near.send(b"abc")
     wire.near.abort()
     wire.far.abort()
+    wire.back.block()
     wire.run(SECOND)
+    assert wire.world.next_ns is None
     assert wire.near.is_gone
     assert wire.far.is_gone
 

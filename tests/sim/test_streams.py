@@ -7,9 +7,8 @@ import errno
 from hypothesis import given, strategies as st
 import pytest
 
-from comm.sim.choices import Seeded, Tape
+from comm.sim.choices import Recorder, Seeded, Tape
 from comm.sim.network import Buffers, Conditions, Latency
-from comm.sim.network.pipe import Pipe
 from comm.sim.world import SECOND, US
 from tests.sim.wire import LATENCY_NS, Program, Wire, content
 
@@ -96,10 +95,12 @@ def test_reads_may_be_cut_anywhere() -> None:
 
 def test_a_single_byte_cannot_be_cut() -> None:
     """A read of one byte gives it, without a draw."""
-    wire = Wire(Conditions(fragment_permille=1000), receives=False)
+    choices = Recorder(Seeded(1))
+    wire = Wire(Conditions(fragment_permille=1000), None, choices, receives=False)
     wire.near.send(b"a")
     wire.run()
     assert wire.far.receive() == b"a"
+    assert choices.numbers["read 0>1"] == []
 
 
 def test_draws_of_reads_move_nothing_on_the_path() -> None:
@@ -150,7 +151,7 @@ def test_what_was_sent_before_a_close_arrives() -> None:
     assert not wire.near.is_open
     wire.run(100 * LATENCY_NS)
     assert wire.server.received == content(1000)
-    assert wire.server.has_ended
+    assert wire.server.reads.index(b"") == len(wire.server.reads) - 1
 
 
 def test_a_connection_is_over_when_both_sides_have_ended() -> None:
@@ -203,6 +204,9 @@ def test_a_reader_that_reads_lets_the_writer_go_on() -> None:
     assert wire.far.receive() == content(30, 30)
     wire.run()
     assert wire.far.receive() == content(30, 60)
+    wire.run()
+    assert wire.far.receive() is None
+    assert wire.world.next_ns is None
 
 
 def test_the_writer_is_told_of_room_once() -> None:
@@ -247,17 +251,6 @@ def test_a_window_that_is_closed_is_asked_about() -> None:
     assert wire.far.receive() == content(30)
     wire.run()
     assert wire.far.receive() == content(30, 30)
-
-
-def test_a_pipe_is_idle_when_everything_has_arrived() -> None:
-    """Neither unsent nor flying nor unacknowledged bytes are left."""
-    wire = Wire(buffers=Buffers(receive_bytes=30))
-    pipe: Pipe = wire.near._outwards
-    assert pipe.is_idle
-    wire.near.send(content(60))
-    assert not pipe.is_idle
-    wire.run()
-    assert pipe.is_idle
 
 
 # Telling.

@@ -93,11 +93,6 @@ class Pipe:
 
     # The writer's end.
 
-    @property
-    def is_idle(self) -> bool:
-        """Whether nothing is on its way."""
-        return not (self._unsent or self._flight.packets or self._unacknowledged)
-
     def write(self, data: bytes) -> None:
         """Takes bytes from the writer."""
         self.queued_bytes += len(data)
@@ -120,7 +115,6 @@ class Pipe:
 
     def abandon(self) -> None:
         """The writer's kernel forgets the connection; what flies may still land."""
-        self.is_closed = True
         self.queued_bytes = self._unacknowledged = 0
         self._unsent.clear()
         self._flight.abandon()
@@ -204,7 +198,7 @@ class Pipe:
             return self.source.is_gone or self._answer(self.source.handle_reset)
         elif kind is _END:
             self.has_ended = True
-            self._flight.settle()
+            self._acknowledge(0)
             target.handle_end()
         else:
             self.ready += data
@@ -247,7 +241,7 @@ class Pipe:
             self._acknowledge_later(size)
             return
         self.queued_bytes -= size
-        if self._unacknowledged or self._flight.is_stalled:
+        if self._flight.is_stalled:
             self._confirm()
         elif source.wants_room:
             source.tell_writable()
