@@ -18,9 +18,9 @@ def test_cores_do_not_mind_how_reads_are_cut(read_bytes: int) -> None:
         for node in cluster.live:
             node.read_bytes = read_bytes
         cluster.meet()
-        sink = cluster.open(0)
+        sink = cluster[0].open()
         assert sink.sender is not None
-        source = cluster.connect(1, sink.sender)
+        source = cluster[1].connect(sink.sender)
         source.offer(count=50, size=300)
         cluster.run_until(lambda: sink.received == 50)
         downs = [e for n in cluster.live for e in n.events if isinstance(e, PeerDown)]

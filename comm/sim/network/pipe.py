@@ -173,8 +173,8 @@ class Pipe:
     @property
     def _room(self) -> int:
         """How many bytes more may be under way."""
-        held = len(self.ready) + self._flight.size
-        return min(self._receive_bytes - held, self.forth.flight_bytes_max - held)
+        held, flying = len(self.ready), self._flight.size
+        return min(self._receive_bytes - held, self.forth.flight_bytes_max) - flying
 
     def _launch(self, data: bytes) -> None:
         offset = self.offset
@@ -205,8 +205,10 @@ class Pipe:
             self.ready += data
             self._acknowledge(len(data))
             target.tell_readable()
-            if self._unsent and not self._push_is_planned:
+            if self._unsent and self._room > 0 and not self._push_is_planned:
                 self._open_window()
+            elif self._unsent:
+                self._ask_for_room()
         return True
 
     # What the reader's kernel answers.
