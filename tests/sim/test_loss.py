@@ -404,3 +404,16 @@ def test_the_machine_goes_on_while_its_process_is_paused() -> None:
     wire.hosts[1].resume()
     wire.run()
     assert wire.server.received == content(15)
+
+
+def test_a_slow_path_is_not_flooded() -> None:
+    """What is under way on a slow path arrives within a few seconds, however much is
+    to be sent: when the path gets faster, the rest does not wait behind it."""
+    slow = Conditions(latency=Latency(base_ns=0), bytes_per_s=2000)
+    wire = Wire(slow, Buffers(send_bytes=100_000, receive_bytes=100_000))
+    wire.near.send(content(100_000))
+    wire.run(10 * SECOND)
+    assert 15_000 <= len(wire.server.received) <= 20_000
+    wire.forth.conditions = Conditions()
+    wire.run(3 * SECOND)
+    assert len(wire.server.received) == 100_000
