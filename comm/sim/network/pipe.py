@@ -259,6 +259,9 @@ class Pipe:
         self._unacknowledged = 0
         self._flight.settle()
         self.source.tell_writable()
+        # It says how much room there is, too, be it that an earlier answer was to say so
+        # and was lost.
+        self._push()
 
     def _open_window(self) -> None:
         self._push_is_planned = True
