@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 
 from comm.sim import MachineCluster
+from comm.sim.faults import Fault, Injector
 from comm.sim.machine import Node, Pace, Sink, Source
+from comm.sim.machine.driver import Driver
+from comm.sim.machine.link import NodeLink
 
+
+E = TypeVar("E")
 
 SLOW = Pace(1, 100_000_000)
 """Receives an item every tenth of a second."""
@@ -39,3 +44,25 @@ def lines(cluster: MachineCluster, place: str) -> list[str]:
     """Returns what a trace that records has on a place, without the times."""
     parts = (line.split(" ", 2) for line in cluster.trace.lines)
     return [text for _, where, text in parts if where == place]
+
+
+def afflict(cluster: MachineCluster, kind: type[Fault], **fields: Any) -> Injector:
+    """Has something go wrong now."""
+    injector = Injector(cluster, [kind(at_ns=cluster.world.now_ns, **fields)])
+    cluster.run(0.0)
+    return injector
+
+
+def told(node: Node, kind: type[E]) -> list[E]:
+    """Returns the events of a kind that a node has told."""
+    return [event for event in node.events if isinstance(event, kind)]
+
+
+def link_to(node: Driver, peer: int) -> NodeLink:
+    """Returns the connection that a node has to another one."""
+    (link,) = (
+        link
+        for link in node.links.values()
+        if link.is_known and link.endpoint and link.endpoint.far.host.index == peer
+    )
+    return link
