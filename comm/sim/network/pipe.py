@@ -262,6 +262,9 @@ class Pipe:
         if self._unsent:
             self._push()
         self.source.tell_writable()
+        # It says how much room there is, too, be it that an earlier answer was to say so
+        # and was lost.
+        self._push()
 
     def _open_window(self) -> None:
         self._push_is_planned = True
