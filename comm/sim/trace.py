@@ -68,6 +68,10 @@ class Trace:
         """The lines, if it records."""
         return tuple(self._lines)
 
+    def cause_of(self, number: int) -> int:
+        """Returns the number of the line that one follows from; -1 if there is none."""
+        return self._causes[number]
+
     def causes(self, number: int) -> list[str]:
         """Returns the lines that led to the one of that number, the nearest first."""
         chain: list[str] = []
