@@ -42,6 +42,9 @@ def test_a_lost_answer_about_room_is_made_good_by_the_next_acknowledgement() -> 
     reader.connected(accepted)
     received = bytearray()
 
+    def write_more() -> None:
+        writer.endpoint.send(bytes(900))
+
     def read() -> None:
         received.extend(accepted.receive(400) or b"")
 
@@ -49,7 +52,7 @@ def test_a_lost_answer_about_room_is_made_good_by_the_next_acknowledgement() -> 
     back = network.path(1, 0)
     back.conditions = Conditions(loss_permille=1)
     writer.endpoint.send(bytes(600))
-    world.at(start_ns + 50 * US, lambda: writer.endpoint.send(bytes(900)))
+    world.at(start_ns + 50 * US, write_more)
     # The first 600 bytes have arrived, and 400 more are under way.
     world.run_to(start_ns + 120 * US)
     back.conditions = Conditions()

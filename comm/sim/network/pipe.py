@@ -259,8 +259,8 @@ class Pipe:
         self._unacknowledged = 0
         self._flight.settle()
         self.source.tell_writable()
-        # It says how much room there is, too, be it that an earlier answer was to say so
-        # and was lost.
+        # It says how much room there is, too; an earlier answer that was to say so may
+        # be lost.
         self._push()
 
     def _open_window(self) -> None:
