@@ -66,7 +66,7 @@ class Kinds:
 
     def _build(self, decoded: dict[str, Any]) -> object:
         name = decoded.pop("kind")
-        kind = self._kinds.get(name)
+        kind = self._kinds.get(name) if isinstance(name, str) else None
         if kind is None:
             raise ValueError(f"{name!r} is no kind; there are {sorted(self._kinds)}")
         try:

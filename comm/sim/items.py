@@ -3,7 +3,6 @@ against what was sent, wherever it turns up."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from struct import Struct
 from typing import NamedTuple
 
@@ -61,10 +60,19 @@ def read_header(payload: bytes, offset: int = 0) -> ItemHeader:
     return ItemHeader(*_HEADER.unpack_from(payload, offset))
 
 
-def cut_items(payload: bytes) -> Iterator[bytes]:
-    """Yields the items of a batch, one by one."""
-    offset = 0
-    while offset < len(payload):
-        end = offset + read_header(payload, offset).size
-        yield payload[offset:end]
-        offset = end
+def cut_items(payload: bytes, count: int) -> list[bytes]:
+    """Returns the items of a batch, of which there are so many.
+
+    Where the bytes were changed on their way, an item may say nothing sensible of
+    itself; all that is left is the last one then, and those behind it are empty.
+    """
+    items: list[bytes] = []
+    offset, end = 0, len(payload)
+    while len(items) < count - 1 and offset + ITEM_BYTES_MIN <= end:
+        size = read_header(payload, offset).size
+        if not ITEM_BYTES_MIN <= size <= end - offset:
+            break
+        items.append(payload[offset : offset + size])
+        offset += size
+    items.append(payload[offset:])
+    return items + [b""] * (count - len(items))

@@ -72,7 +72,7 @@ def test_a_refusal_takes_a_round_trip(wire: Wire) -> None:
     """Where nobody listens, the machine says so."""
     wire.network.place(wire.hosts[1], ADDRESS)
     caller, _ = wire.call()
-    wire.run()
+    wire.run(200 * SECOND)
     assert caller.told_ns == [2 * LATENCY_NS]
     assert isinstance(caller.error, ConnectionRefusedError)
 
@@ -283,17 +283,23 @@ def test_a_failure_that_waits_is_cancelled_too(wire: Wire) -> None:
     assert caller.told_ns == []
 
 
+@pytest.mark.parametrize("restarts", [False, True])
 @pytest.mark.parametrize("when", [0, LATENCY_NS])
-def test_a_process_that_is_gone_is_not_told(wire: Wire, when: int) -> None:
-    """Neither is the next one on that host."""
-    Server(wire)
+def test_a_process_that_is_gone_is_not_told(
+    wire: Wire, when: int, restarts: bool
+) -> None:
+    """Neither is the next one on that host, and no connection comes of a request that
+    its process did not live to see answered."""
+    server = Server(wire)
     caller, _ = wire.call()
     wire.run(when)
     wire.hosts[0].stop()
     wire.network.host_died(wire.hosts[0], dark=False)
-    wire.hosts[0].restart()
+    if restarts:
+        wire.hosts[0].restart()
     wire.run(200 * SECOND)
     assert caller.told_ns == []
+    assert len(server.accepted) == (when > 0)
 
 
 def test_a_process_that_is_paused_is_told_later(wire: Wire) -> None:
@@ -357,5 +363,5 @@ def test_requests_have_a_kind_of_their_own(wire: Wire) -> None:
 
     wire.network.rules.add(rule)
     wire.call()
-    wire.run()
+    wire.run(200 * SECOND)
     assert seen == [(0, 1, PacketKind.CONNECT), (1, 0, PacketKind.CONNECT)]

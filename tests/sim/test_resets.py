@@ -162,6 +162,19 @@ def test_an_end_for_a_closed_socket_is_merely_noted(wire: Wire) -> None:
     assert wire.server.told == []
 
 
+def test_what_is_closed_cannot_be_aborted(wire: Wire) -> None:
+    """The socket is the kernel's then, and what was sent still goes out."""
+    resets = packets(wire, PacketKind.RESET)
+    wire.near.send(b"abc")
+    wire.near.close()
+    wire.near.abort()
+    wire.near.close()
+    wire.run()
+    assert resets == []
+    assert wire.far.receive() == b"abc"
+    assert wire.far.receive() == b""
+
+
 def test_a_reset_after_the_end_of_both_sides_does_no_harm(wire: Wire) -> None:
     """A connection that is over cannot break: there is only its end to read."""
     resets = packets(wire, PacketKind.RESET)

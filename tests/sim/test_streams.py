@@ -224,6 +224,16 @@ def test_the_writer_is_told_of_room_once() -> None:
     assert wire.client.told == ["writable"]
 
 
+def test_room_that_comes_bit_by_bit_is_told_once() -> None:
+    """Who waits for room is told of the first of it, and not of each packet's."""
+    wire = Wire(buffers=Buffers(send_bytes=100))
+    wire.near.send(content(60))
+    wire.run(LATENCY_NS // 2)
+    assert wire.near.send(content(60)) == 40
+    wire.run()
+    assert wire.client.told == ["writable"]
+
+
 def test_sending_while_news_of_room_travels_waits_for_it() -> None:
     """The writer's kernel does not know of room before it has heard of it."""
     wire = Wire(buffers=Buffers(receive_bytes=30), receives=False)

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import combinations
 from typing import TYPE_CHECKING
 
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
     from comm.sim.machine import MachineCluster
 
 
-__all__ = ["Fault", "Pair", "all_pairs", "pairs_of"]
+__all__ = ["Fault", "Met", "Pair", "all_pairs", "pairs_of"]
+
+Met = bool | Callable[[], bool]
+"""Whether a fault has met with anything to harm; or what tells so, where that remains
+to be seen."""
 
 Pair = tuple[int, int]
 """Two nodes, the lower id first."""
@@ -34,12 +37,12 @@ class Fault:
     at_ns: int
     for_ns: int = 0
 
-    def begin(self, cluster: MachineCluster) -> bool:
+    def begin(self, cluster: MachineCluster) -> Met:
         """Brings it about, and returns whether it met with anything to harm."""
         raise NotImplementedError
 
     def end(self, cluster: MachineCluster) -> None:
-        """Takes it back, if it lasts."""
+        """Takes back what this very fault has done, if it lasts, and nothing else."""
 
     def disturbs(self, size: int) -> Iterable[Pair]:
         """Returns the pairs of nodes that it may keep from reaching one another."""

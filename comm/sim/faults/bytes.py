@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from comm.sim.faults.base import Fault, Pair, pairs_of
+from comm.sim.faults.base import Fault, Met, Pair, pairs_of
 from comm.sim.machine.strangers import MANNERS, Stranger
 from comm.sim.machine.tampering import Corruption, OtherVersion
 
@@ -21,8 +21,8 @@ __all__ = ["Corrupt", "Impersonate", "Intrude", "MixVersions"]
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Corrupt(Fault):
     """Flips a bit of what arrives next from one node at another, which TCP's checksum
-    does not notice. The promises do not hold between the two from then on, and must
-    for all others.
+    does not notice. The promises do not hold between the two any more, and must for
+    all others.
 
     Attributes:
         source: From which node.
@@ -34,15 +34,16 @@ class Corrupt(Fault):
     target: int
     bit: int
 
-    def begin(self, cluster: MachineCluster) -> bool:
-        """Arms it."""
+    def begin(self, cluster: MachineCluster) -> Met:
+        """Arms it; it has met something once a bit is flipped."""
         size = len(cluster)
         source, target = self.source % size, self.target % size
         if source == target:
             return False
-        cluster.tampering.add(Corruption(source, target, self.bit))
+        corruption = Corruption(source, target, self.bit)
+        cluster.tampering.add(corruption)
         cluster.tainted[min(source, target), max(source, target)] = None
-        return True
+        return lambda: corruption.is_done
 
     def disturbs(self, size: int) -> Iterable[Pair]:
         """Returns the two nodes."""
@@ -66,14 +67,14 @@ class Intrude(Fault):
     count: int = 1
     seed: int = 0
 
-    def begin(self, cluster: MachineCluster) -> bool:
-        """Connects."""
+    def begin(self, cluster: MachineCluster) -> Met:
+        """Connects; it has met something once a connection stands."""
         target = self.node % len(cluster)
         manner = list(MANNERS)[self.manner % len(MANNERS)]
-        for number in range(self.count):
-            stranger = Stranger(cluster, target, manner, self.seed + number)
-            cluster.strangers.append(stranger)
-        return self.count > 0
+        numbers = range(self.seed, self.seed + self.count)
+        strangers = [Stranger(cluster, target, manner, number) for number in numbers]
+        cluster.strangers += strangers
+        return lambda: any(one.opened_ns is not None for one in strangers)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,14 +89,17 @@ class MixVersions(Fault):
     node: int
     version: int = 9
 
-    def begin(self, cluster: MachineCluster) -> bool:
-        """Speaks it."""
-        cluster.tampering.add(OtherVersion(self.node % len(cluster), self.version))
-        return True
+    def begin(self, cluster: MachineCluster) -> Met:
+        """Speaks it; it has met something once it was said."""
+        node = self.node % len(cluster)
+        tamper = OtherVersion(node, self.version)
+        cluster.tampering.add(tamper)
+        cluster.claims.add(self, ("version", node), tamper)
+        return lambda: tamper.is_said
 
     def end(self, cluster: MachineCluster) -> None:
         """Speaks as the others do."""
-        cluster.tampering.remove(OtherVersion(self.node % len(cluster), self.version))
+        cluster.tampering.remove(cluster.claims.drop(self))
 
     def disturbs(self, size: int) -> Iterable[Pair]:
         """Returns the pairs of the node."""
@@ -115,7 +119,7 @@ class Impersonate(Fault):
     def begin(self, cluster: MachineCluster) -> bool:
         """Starts the process."""
         cluster.impostors.begin(self, self.node % len(cluster))
-        return True
+        return len(cluster) > 1
 
     def end(self, cluster: MachineCluster) -> None:
         """Ends it."""

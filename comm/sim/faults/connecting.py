@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from comm.sim.faults.base import Fault, Pair, pairs_of
+from comm.sim.faults.base import Fault, Met, Pair, pairs_of
 from comm.sim.network import PASS, Deliver, Packet, PacketKind, Pass
 
 
@@ -44,7 +44,8 @@ class RefuseConnections(_NodeFault):
 
     def begin(self, cluster: MachineCluster) -> bool:
         """Refuses them."""
-        return _raise(cluster.network.refusing, self.node % len(cluster))
+        _raise(cluster.network.refusing, self.node % len(cluster))
+        return _listens(cluster, self.node)
 
     def end(self, cluster: MachineCluster) -> None:
         """Accepts them again."""
@@ -57,7 +58,9 @@ class SwallowConnections(_NodeFault):
 
     def begin(self, cluster: MachineCluster) -> bool:
         """Swallows them."""
-        return _raise(cluster.network.swallowing, self.node % len(cluster))
+        index = self.node % len(cluster)
+        _raise(cluster.network.swallowing, index)
+        return not cluster.hosts[index].is_dark
 
     def end(self, cluster: MachineCluster) -> None:
         """Answers them again."""
@@ -70,7 +73,9 @@ class FailNames(_NodeFault):
 
     def begin(self, cluster: MachineCluster) -> bool:
         """Resolves none."""
-        return _raise(cluster.network.unresolvable, self.node % len(cluster))
+        index = self.node % len(cluster)
+        _raise(cluster.network.unresolvable, index)
+        return cluster.hosts[index].is_alive
 
     def end(self, cluster: MachineCluster) -> None:
         """Resolves them again."""
@@ -88,18 +93,28 @@ class FillBacklog(_NodeFault):
     backlog: int = 0
 
     def begin(self, cluster: MachineCluster) -> bool:
-        """Limits them."""
-        cluster.network.backlogs[self.node % len(cluster)] = self.backlog
-        return True
+        """Limits them; the lowest limit counts."""
+        cluster.claims.add(self, ("backlog", self.node % len(cluster)), self.backlog)
+        self._settle(cluster)
+        return _listens(cluster, self.node)
 
     def end(self, cluster: MachineCluster) -> None:
-        """Limits them no more."""
-        cluster.network.backlogs.pop(self.node % len(cluster), None)
+        """Limits them no more than they would be without."""
+        cluster.claims.drop(self)
+        self._settle(cluster)
+
+    def _settle(self, cluster: MachineCluster) -> None:
+        index, backlogs = self.node % len(cluster), cluster.network.backlogs
+        backlogs.pop(index, None)
+        limits = cluster.claims.of(("backlog", index))
+        if limits:
+            backlogs[index] = min(limits)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReorderConnections(Fault):
-    """Holds up every other request to connect, so that later ones overtake it.
+    """Holds up every other packet by which connections are made, be it a request or
+    its answer, so that later ones overtake it.
 
     Attributes:
         delay_ns: For how long.
@@ -107,10 +122,11 @@ class ReorderConnections(Fault):
 
     delay_ns: int
 
-    def begin(self, cluster: MachineCluster) -> bool:
-        """Installs the rule."""
-        cluster.weather.hold(self, _EveryOther(self.delay_ns))
-        return True
+    def begin(self, cluster: MachineCluster) -> Met:
+        """Installs the rule; it has met something once it holds a packet up."""
+        rule = _EveryOther(self.delay_ns)
+        cluster.weather.hold(self, rule)
+        return rule.has_met
 
     def end(self, cluster: MachineCluster) -> None:
         """Removes it."""
@@ -128,10 +144,18 @@ class _EveryOther:
         self._count += 1
         return Deliver(self._delay_ns) if self._count % 2 else PASS
 
+    def has_met(self) -> bool:
+        """Whether a packet was held up."""
+        return self._count > 0
 
-def _raise(counts: dict[int, int], node: int) -> bool:
+
+def _listens(cluster: MachineCluster, node: int) -> bool:
+    address = cluster.addresses[node % len(cluster)]
+    return cluster.network.listener_at(address) is not None
+
+
+def _raise(counts: dict[int, int], node: int) -> None:
     counts[node] = counts.get(node, 0) + 1
-    return True
 
 
 def _lower(counts: dict[int, int], node: int) -> None:

@@ -44,11 +44,23 @@ class _HostFault(Fault):
 class _Absence(_HostFault):
     """A fault that takes a node's process away; another one starts at its end."""
 
-    def end(self, cluster: MachineCluster) -> None:
-        """Starts the next process, unless something else has."""
+    def take(self, cluster: MachineCluster, index: int) -> bool:
+        """Takes the process away, and returns whether there was one to take."""
+        raise NotImplementedError
+
+    def begin(self, cluster: MachineCluster) -> bool:
+        """Takes the process away, unless something else has."""
         index = self.node % len(cluster)
-        node = cluster.nodes[index]
-        if node is None or node.is_left:
+        if not self.take(cluster, index):
+            return False
+        incarnation = cluster.hosts[index].incarnation
+        cluster.claims.add(self, ("process", index), incarnation)
+        return True
+
+    def end(self, cluster: MachineCluster) -> None:
+        """Starts the next process, if it was this that took the last one away."""
+        index = self.node % len(cluster)
+        if cluster.claims.drop(self) == cluster.hosts[index].incarnation:
             cluster.restart(index)
 
 
@@ -56,29 +68,28 @@ class _Absence(_HostFault):
 class PowerCut(_Absence):
     """Takes a machine's power away: nothing comes back before it is restarted."""
 
-    def begin(self, cluster: MachineCluster) -> bool:
+    def take(self, cluster: MachineCluster, index: int) -> bool:
         """Crashes the node."""
-        return _crash(cluster, self.node, dark=True)
+        return _crash(cluster, index, dark=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kill(_Absence):
     """Kills a process; its kernel closes what it had open, and refuses connections."""
 
-    def begin(self, cluster: MachineCluster) -> bool:
+    def take(self, cluster: MachineCluster, index: int) -> bool:
         """Kills the process."""
-        return _crash(cluster, self.node, dark=False)
+        return _crash(cluster, index, dark=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Leave(_Absence):
     """Has a node leave the cluster in order."""
 
-    def begin(self, cluster: MachineCluster) -> bool:
-        """Closes the switchboard."""
-        index = self.node % len(cluster)
+    def take(self, cluster: MachineCluster, index: int) -> bool:
+        """Closes the switchboard, unless the process cannot."""
         node = cluster.nodes[index]
-        if node is None or node.host.state is not HostState.RUNNING:
+        if node is None or node.is_left or node.host.state is not HostState.RUNNING:
             return False
         cluster.leave(index)
         return True
@@ -91,13 +102,18 @@ class Pause(_HostFault):
     def begin(self, cluster: MachineCluster) -> bool:
         """Stops it."""
         index = self.node % len(cluster)
-        runs = cluster.hosts[index].state is HostState.RUNNING
+        host = cluster.hosts[index]
+        if host.state is not HostState.RUNNING:
+            return False
         cluster.pause(index)
-        return runs
+        cluster.claims.add(self, ("process", index), host.incarnation)
+        return True
 
     def end(self, cluster: MachineCluster) -> None:
-        """Lets it go on."""
-        cluster.resume(self.node % len(cluster))
+        """Lets it go on, if it was this that stopped it."""
+        index = self.node % len(cluster)
+        if cluster.claims.drop(self) == cluster.hosts[index].incarnation:
+            cluster.resume(index)
 
     def unsettles(self, size: int) -> Iterable[int]:
         """Returns the node."""
@@ -115,13 +131,21 @@ class SlowDown(_HostFault):
     step_ns: int
 
     def begin(self, cluster: MachineCluster) -> bool:
-        """Slows it down."""
-        cluster.hosts[self.node % len(cluster)].step_ns = self.step_ns
-        return True
+        """Slows it down, if it is not slower already."""
+        host = cluster.hosts[self.node % len(cluster)]
+        cluster.claims.add(self, ("pace", host.index), self.step_ns)
+        self._settle(cluster)
+        return host.is_alive and self.step_ns > 0
 
     def end(self, cluster: MachineCluster) -> None:
-        """Lets it run freely."""
-        cluster.hosts[self.node % len(cluster)].step_ns = 0
+        """Lets it run as fast as it would without."""
+        cluster.claims.drop(self)
+        self._settle(cluster)
+
+    def _settle(self, cluster: MachineCluster) -> None:
+        index = self.node % len(cluster)
+        slow = cluster.claims.of(("pace", index))
+        cluster.hosts[index].step_ns = max(slow, default=0)
 
     def unsettles(self, size: int) -> Iterable[int]:
         """Returns the node."""
@@ -139,13 +163,20 @@ class DriftClock(_HostFault):
     drift_ppm: int
 
     def begin(self, cluster: MachineCluster) -> bool:
-        """Changes its speed."""
-        cluster.drift_clock(self.node % len(cluster), self.drift_ppm)
+        """Changes its speed; the latest change counts."""
+        cluster.claims.add(self, ("clock", self.node % len(cluster)), self.drift_ppm)
+        self._settle(cluster)
         return self.drift_ppm != 0
 
     def end(self, cluster: MachineCluster) -> None:
-        """Makes its speed right."""
-        cluster.drift_clock(self.node % len(cluster), 0)
+        """Makes its speed what it would be without."""
+        cluster.claims.drop(self)
+        self._settle(cluster)
+
+    def _settle(self, cluster: MachineCluster) -> None:
+        index = self.node % len(cluster)
+        drifts = cluster.claims.of(("clock", index))
+        cluster.drift_clock(index, drifts[-1] if drifts else 0)
 
     def unsettles(self, size: int) -> Iterable[int]:
         """Returns the node."""
@@ -172,8 +203,7 @@ class StepClock(_HostFault):
         return (self.node % size,)
 
 
-def _crash(cluster: MachineCluster, node: int, *, dark: bool) -> bool:
-    index = node % len(cluster)
+def _crash(cluster: MachineCluster, index: int, *, dark: bool) -> bool:
     if cluster.nodes[index] is None:
         return False
     cluster.crash(index, dark=dark)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from comm.sim.faults.base import Fault
+from comm.sim.faults.base import Fault, Met
 from comm.sim.world import Event
 
 
@@ -23,20 +24,24 @@ class Injector:
     Args:
         cluster: The cluster.
         plan: The faults.
-
-    Attributes:
-        fired: How many faults of each kind met with anything to harm.
     """
 
-    __slots__ = ("_active", "_cluster", "_planned", "fired")
+    __slots__ = ("_active", "_begun", "_cluster", "_planned")
 
     def __init__(self, cluster: MachineCluster, plan: Iterable[Fault] = ()) -> None:
-        self.fired: Counter[str] = Counter()
         self._cluster = cluster
+        self._begun: list[tuple[str, Met]] = []
         self._active: list[Fault] = []
         self._planned: list[Event] = []
         for fault in plan:
             self.plan(fault)
+
+    @property
+    def fired(self) -> Counter[str]:
+        """How many faults of each kind have met with anything to harm."""
+        return Counter(
+            kind for kind, met in self._begun if (met() if callable(met) else met)
+        )
 
     def plan(self, fault: Fault) -> None:
         """Adds a fault; one whose time has passed begins at once."""
@@ -53,11 +58,12 @@ class Injector:
 
     def _begin(self, fault: Fault) -> None:
         cluster, size = self._cluster, len(self._cluster)
+        # The same fault may be planned twice, and has two ends then.
+        fault = replace(fault)
         cluster.world.note("faults", f"begin {fault}")
         cluster.disturbances.begin(fault.disturbs(size), fault.unsettles(size))
         self._active.append(fault)
-        if fault.begin(cluster):
-            self.fired[type(fault).__name__] += 1
+        self._begun.append((type(fault).__name__, fault.begin(cluster)))
         if fault.for_ns:
             end = cluster.world.after(fault.for_ns, self._end, fault)
             self._planned.append(end)
@@ -65,8 +71,6 @@ class Injector:
             self._end(fault)
 
     def _end(self, fault: Fault) -> None:
-        if not any(known is fault for known in self._active):
-            return
         cluster, size = self._cluster, len(self._cluster)
         self._active = [known for known in self._active if known is not fault]
         cluster.world.note("faults", f"end {type(fault).__name__}")

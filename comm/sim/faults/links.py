@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from comm.sim.faults.base import Fault, Pair
+from comm.sim.faults.base import Fault, Met, Pair
 from comm.sim.machine.tampering import Truncation
 
 
@@ -76,7 +76,7 @@ class HalfOpenLink(_LinkFault):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TruncateLink(_LinkFault):
     """Lets `offset` bytes more arrive from `a` at `b`, and resets the connection in
-    the middle of whatever comes then.
+    the middle of whatever comes then, however late that is.
 
     Attributes:
         offset: How many bytes.
@@ -84,10 +84,11 @@ class TruncateLink(_LinkFault):
 
     offset: int
 
-    def begin(self, cluster: MachineCluster) -> bool:
-        """Arms it."""
+    def begin(self, cluster: MachineCluster) -> Met:
+        """Arms it; it has met something once it cuts."""
         size = len(cluster)
         if self.pair(size) is None:
             return False
-        cluster.tampering.add(Truncation(self.a % size, self.b % size, self.offset))
-        return True
+        truncation = Truncation(self.a % size, self.b % size, self.offset)
+        cluster.tampering.add(truncation)
+        return lambda: truncation.is_done

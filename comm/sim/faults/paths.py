@@ -28,6 +28,8 @@ __all__ = [
     "Throttle",
 ]
 
+_BUFFERS = ("buffers", 0)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Block(Fault):
@@ -132,15 +134,17 @@ class Clog(Fault):
     target: int
 
     def begin(self, cluster: MachineCluster) -> bool:
-        """Clogs the way."""
-        size = len(cluster)
-        cluster.network.path(self.source % size, self.target % size).clog()
-        return self.source % size != self.target % size
+        """Clogs the way; there is none from a node to itself."""
+        a, b = self.source % len(cluster), self.target % len(cluster)
+        if a != b:
+            cluster.network.path(a, b).clog()
+        return a != b
 
     def end(self, cluster: MachineCluster) -> None:
         """Frees it."""
-        size = len(cluster)
-        cluster.network.path(self.source % size, self.target % size).unclog()
+        a, b = self.source % len(cluster), self.target % len(cluster)
+        if a != b:
+            cluster.network.path(a, b).unclog()
 
     def disturbs(self, size: int) -> Iterable[Pair]:
         """Returns the two nodes."""
@@ -164,11 +168,19 @@ class SwizzleClog(Fault):
         """Clogs the first one, and plans the others."""
         nodes = self._nodes(len(cluster))
         pause_ns = self.for_ns // (2 * max(1, len(nodes)))
+        # Which nodes are clogged; once it has ended, nothing happens any more.
+        cluster.claims.add(self, ("swizzle", 0), {})
         for place, node in enumerate(nodes):
-            cluster.world.after(place * pause_ns, _clog, cluster, node)
+            cluster.world.after(place * pause_ns, self._clog, cluster, node)
             freed_ns = self.for_ns - (place + 1) * pause_ns
-            cluster.world.after(freed_ns, _unclog, cluster, node)
-        return len(cluster) > 1
+            cluster.world.after(freed_ns, self._unclog, cluster, node)
+        return len(cluster) > 1 and bool(nodes)
+
+    def end(self, cluster: MachineCluster) -> None:
+        """Frees those that are clogged still, if it ends before its time."""
+        for node in tuple(cluster.claims.get(self)):
+            self._unclog(cluster, node)
+        cluster.claims.drop(self)
 
     def disturbs(self, size: int) -> Iterable[Pair]:
         """Returns every pair that one of the nodes is in."""
@@ -177,6 +189,20 @@ class SwizzleClog(Fault):
 
     def _nodes(self, size: int) -> list[int]:
         return list(dict.fromkeys(node % size for node in self.order))
+
+    def _clog(self, cluster: MachineCluster, node: int) -> None:
+        clogged = cluster.claims.get(self)
+        if clogged is not None:
+            clogged[node] = None
+            for a, b in _both(list(pairs_of(node, len(cluster)))):
+                cluster.network.path(a, b).clog()
+
+    def _unclog(self, cluster: MachineCluster, node: int) -> None:
+        clogged = cluster.claims.get(self)
+        if clogged is not None and node in clogged:
+            del clogged[node]
+            for a, b in _both(list(pairs_of(node, len(cluster)))):
+                cluster.network.path(a, b).unclog()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -195,7 +221,8 @@ class _Worsen(Fault):
 
     def begin(self, cluster: MachineCluster) -> bool:
         """Makes them worse."""
-        return cluster.weather.worsen(self, self.worse, self.node)
+        node = None if self.node is None else self.node % len(cluster)
+        return cluster.weather.worsen(self, self.worse, node)
 
     def end(self, cluster: MachineCluster) -> None:
         """Makes them as they were."""
@@ -291,26 +318,24 @@ class ShrinkBuffers(Fault):
     receive_bytes: int
 
     def begin(self, cluster: MachineCluster) -> bool:
-        """Shrinks them."""
-        cluster.network.buffers = Buffers(
-            send_bytes=self.send_bytes, receive_bytes=self.receive_bytes
-        )
-        return True
+        """Shrinks them; of several sizes the smallest counts."""
+        before = cluster.network.buffers
+        cluster.claims.add(self, _BUFFERS, (self.send_bytes, self.receive_bytes))
+        _settle_buffers(cluster)
+        return cluster.network.buffers != before
 
     def end(self, cluster: MachineCluster) -> None:
-        """Makes them as they were."""
-        cluster.network.buffers = cluster.buffers
+        """Makes them what they would be without."""
+        cluster.claims.drop(self)
+        _settle_buffers(cluster)
 
 
 def _both(pairs: list[Pair]) -> list[Pair]:
     return [*pairs, *((b, a) for a, b in pairs)]
 
 
-def _clog(cluster: MachineCluster, node: int) -> None:
-    for a, b in _both(list(pairs_of(node, len(cluster)))):
-        cluster.network.path(a, b).clog()
-
-
-def _unclog(cluster: MachineCluster, node: int) -> None:
-    for a, b in _both(list(pairs_of(node, len(cluster)))):
-        cluster.network.path(a, b).unclog()
+def _settle_buffers(cluster: MachineCluster) -> None:
+    usual = (cluster.buffers.send_bytes, cluster.buffers.receive_bytes)
+    send, receive = zip(usual, *cluster.claims.of(_BUFFERS), strict=True)
+    buffers = Buffers(send_bytes=min(send), receive_bytes=min(receive))
+    cluster.network.buffers = buffers

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Self
+from typing import Self, cast
 
 from comm.sim.data import Kinds
 from comm.sim.faults import bytes as bytes_faults, connecting, hosts, links, paths
@@ -38,7 +38,10 @@ class FaultPlan(tuple[Fault, ...]):
         Raises:
             ValueError: If it is no such text, or has faults that are unknown.
         """
-        return cls(_KINDS.loads(text))
+        faults = _KINDS.loads(text)
+        if not isinstance(faults, tuple):
+            raise ValueError("a plan is a list of faults")  # noqa: TRY004 - the text
+        return cls(_fault(each) for each in cast("tuple[object, ...]", faults))
 
     def to_json(self) -> str:
         """Returns the plan as text."""
@@ -47,6 +50,12 @@ class FaultPlan(tuple[Fault, ...]):
     def kinds(self) -> Iterator[str]:
         """Yields the name of each fault's kind."""
         return (type(fault).__name__ for fault in self)
+
+
+def _fault(value: object) -> Fault:
+    if not isinstance(value, Fault):
+        raise ValueError(f"{value!r} is no fault")  # noqa: TRY004 - it is the text
+    return value
 
 
 def _beginning(fault: Fault) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from itertools import combinations
 from types import TracebackType
 from typing import Self
 
@@ -11,11 +10,14 @@ from comm.config import Config
 from comm.sim.choices import Choices, Seeded, derive
 from comm.sim.host import Host, HostState
 from comm.sim.items import BYTES
+from comm.sim.machine.claims import Claims
 from comm.sim.machine.disturbance import Disturbances
 from comm.sim.machine.driver import Driver
 from comm.sim.machine.entropy import Entropy
 from comm.sim.machine.impostors import Impostors
 from comm.sim.machine.node import Node
+from comm.sim.machine.outages import Outages
+from comm.sim.machine.partings import Partings
 from comm.sim.machine.sink import Sink
 from comm.sim.machine.source import Source
 from comm.sim.machine.strangers import Stranger
@@ -88,17 +90,18 @@ class MachineCluster:
         self.buffers = self.network.buffers
         self.weather = Weather(self.network, conditions or Conditions())
         self.tampering = Tampering()
-        self.disturbances = Disturbances(self.world)
+        self.claims = Claims()
+        self.configs = _each(config, nodes)
+        self.disturbances = Disturbances(self.world, _memory_ns(self.configs))
         self.strangers: list[Stranger] = []
         self.tainted: dict[tuple[int, int], None] = {}
-        self.given_up: dict[tuple[int, int], int] = {}
+        self.partings = Partings(self.world)
         self.outside = Host(self.world, nodes)
         self.network.add(self.outside)
         self.impostors = Impostors(self)
         self._seed = seed
         self._shape: dict[str, int] = {}
-        self._blocked: list[tuple[int, int]] = []
-        self.configs = _each(config, nodes)
+        self._outages = Outages(self.network, self.disturbances)
         self.oracles: list[Oracle] = all_oracles(self) if oracles else []
         invariants = [_Invariants(check_every)] if check_every else []
         self.watcher = Watchers([*invariants, *self.oracles, *watchers])
@@ -191,9 +194,10 @@ class MachineCluster:
     # Processes.
 
     def start(self, index: int) -> Node:
-        """Starts the process of a node that does not run."""
-        assert self.nodes[index] is None
+        """Starts the first process of a node; `restart` starts all others."""
         host = self.hosts[index]
+        assert self.nodes[index] is None
+        assert host.state is HostState.RUNNING
         core = self.make_core(index, "node", host.incarnation)
         node = Node(self, host, core, self.addresses[index])
         node.watcher = self.watcher
@@ -213,6 +217,8 @@ class MachineCluster:
         """
         node = self[index]
         self.world.note(node.name, "crashes" if dark else "is killed")
+        if node.host.state is HostState.PAUSED:
+            self.disturbances.end(self._pairs_of(index), [index])
         self.nodes[index] = None
         node.host.stop(dark=dark)
         self.disturbances.begin(self._pairs_of(index))
@@ -258,11 +264,17 @@ class MachineCluster:
 
     def drift_clock(self, index: int, drift_ppm: int) -> None:
         """Lets a host's clock run faster or slower from now on."""
-        self.hosts[index].clock.drift(drift_ppm, self.world.now_ns)
+        clock, pairs = self.hosts[index].clock, self._pairs_of(index)
+        if drift_ppm:
+            self.disturbances.begin(pairs, [index])
+        if clock.drift_ppm:
+            self.disturbances.end(pairs, [index])
+        clock.drift(drift_ppm, self.world.now_ns)
         self._rearm(index)
 
     def step_clock(self, index: int, step_ns: int) -> None:
         """Lets a host's clock jump."""
+        self.disturbances.strike(self._pairs_of(index), [index])
         self.hosts[index].clock.step(step_ns, self.world.now_ns)
         self._rearm(index)
 
@@ -279,43 +291,26 @@ class MachineCluster:
 
         Returns:
             How many connections there were.
+
+        Raises:
+            ValueError: If `how` is none of them.
         """
-        self.disturbances.strike([_pair(first, second)])
-        connections = self.network.between(first, second)
-        for ends in connections:
-            self.world.note("network", f"cut {first} {second} {how}")
-            for end in ends:
-                if how == "silent":
-                    end.silence()
-                elif how == "reset" or end.host.index == first:
-                    end.handle_reset()
-                else:
-                    end.silence()
-        return len(connections)
+        return self._outages.cut(first, second, how)
 
     def partition(self, *groups: Iterable[int]) -> None:
         """Lets nothing through between nodes of different groups."""
-        parts = [list(group) for group in groups]
-        for left, right in combinations(parts, 2):
-            for a in left:
-                for b in right:
-                    self.block(a, b)
-                    self.block(b, a)
+        self._outages.partition(*groups)
 
     def block(self, source: int, target: int) -> None:
         """Lets nothing through from one node to another."""
-        self.world.note("network", f"block {source} {target}")
-        self.network.path(source, target).block()
-        self._blocked.append(_pair(source, target))
-        self.disturbances.begin([_pair(source, target)])
+        self._outages.block(source, target)
 
     def heal(self) -> None:
-        """Lets everything through again."""
-        self.world.note("network", "heal")
-        for path in self.network.paths:
-            path.clear()
-        self.disturbances.end(self._blocked)
-        self._blocked.clear()
+        """Lets everything through again that was held back by `block`, or `partition`.
+
+        Faults end by themselves.
+        """
+        self._outages.heal()
 
     def make_core(self, index: int, *purpose: object) -> SwitchboardCore:
         """Returns a core for a node, whose entropy depends on what it is for."""
@@ -330,7 +325,7 @@ class MachineCluster:
 
     def _pairs_of(self, index: int) -> list[tuple[int, int]]:
         others = (other for other in range(len(self)) if other != index)
-        return [_pair(index, other) for other in others]
+        return [(index, other) for other in others]
 
     def _rearm(self, index: int) -> None:
         node = self.nodes[index]
@@ -363,14 +358,15 @@ class _Invariants(Watcher):
             node.core.check_invariants()
 
 
-def _pair(first: int, second: int) -> tuple[int, int]:
-    return min(first, second), max(first, second)
-
-
 def _each(config: Config | Sequence[Config] | None, nodes: int) -> list[Config]:
     if config is None or isinstance(config, Config):
         return [config or Config()] * nodes
     return list(config)
+
+
+def _memory_ns(configs: Sequence[Config]) -> int:
+    """Returns how far back oracles look: for two windows, or some seconds."""
+    return seconds(2 * max(config.resume_window_s for config in configs)) + 10 * SECOND
 
 
 def _pending(node: Node) -> str:
@@ -378,6 +374,7 @@ def _pending(node: Node) -> str:
     waits = [f"timer {core.next_timeout()}"]
     waits += [f"node {n} missing: {error}" for n, error in core.missing().items()]
     waits += [f"undelivered {value}" for value in core.undelivered()]
-    if not node.host.is_alive or node.host.waiting:
-        waits.append(f"{node.host.state.value}, {node.host.waiting} steps behind")
+    host = node.host
+    if host.state is not HostState.RUNNING or host.waiting:
+        waits.append(f"{host.state.value}, {host.waiting} steps behind")
     return f"{node.name}: " + "; ".join(waits)

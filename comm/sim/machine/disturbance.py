@@ -5,6 +5,7 @@ The oracles need it to tell a loss that had to be from one that had not.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable
 
 from comm.sim.world import World
@@ -23,7 +24,7 @@ class _Spell:
     def __init__(self) -> None:
         self.count = 0
         self.since_ns = 0
-        self.intervals: list[tuple[int, int]] = []
+        self.intervals: deque[tuple[int, int]] = deque()
 
 
 class Disturbances:
@@ -31,12 +32,14 @@ class Disturbances:
 
     Args:
         world: The world.
+        memory_ns: How far back it can be asked.
     """
 
-    __slots__ = ("_nodes", "_pairs", "_world")
+    __slots__ = ("_memory_ns", "_nodes", "_pairs", "_world")
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, memory_ns: int) -> None:
         self._world = world
+        self._memory_ns = memory_ns
         self._pairs: dict[_Pair, _Spell] = {}
         self._nodes: dict[int, _Spell] = {}
 
@@ -49,10 +52,13 @@ class Disturbances:
 
     def end(self, pairs: Iterable[_Pair], nodes: Iterable[int] = ()) -> None:
         """It is over."""
+        now_ns = self._world.now_ns
         for spell in self._spells(pairs, nodes):
             spell.count -= 1
             if not spell.count:
-                spell.intervals.append((spell.since_ns, self._world.now_ns))
+                spell.intervals.append((spell.since_ns, now_ns))
+                while spell.intervals[0][1] < now_ns - self._memory_ns:
+                    spell.intervals.popleft()
 
     def strike(self, pairs: Iterable[_Pair], nodes: Iterable[int] = ()) -> None:
         """Something was amiss for a moment."""
@@ -62,31 +68,33 @@ class Disturbances:
 
     def calm_ns(self, pair: _Pair, since_ns: int) -> int:
         """Returns the longest time without a disturbance between two nodes, since."""
-        spell = self._pairs.get((min(pair), max(pair)))
+        assert since_ns >= self._world.now_ns - self._memory_ns
+        spell = self._pairs.get(_ordered(pair))
         return _longest_calm(spell, since_ns, self._world.now_ns)
 
     def was_uneven(self, node: int, since_ns: int) -> bool:
         """Tells whether a node did not run evenly at some time since."""
+        assert since_ns >= self._world.now_ns - self._memory_ns
         spell = self._nodes.get(node)
         if spell is None:
             return False
-        return bool(spell.count) or any(end >= since_ns for _, end in spell.intervals)
+        return bool(spell.count) or spell.intervals[-1][1] >= since_ns
 
     def _spells(self, pairs: Iterable[_Pair], nodes: Iterable[int]) -> list[_Spell]:
-        found = [self._pairs.setdefault(pair, _Spell()) for pair in pairs]
+        found = [self._pairs.setdefault(_ordered(pair), _Spell()) for pair in pairs]
         return found + [self._nodes.setdefault(node, _Spell()) for node in nodes]
+
+
+def _ordered(pair: _Pair) -> _Pair:
+    return min(pair), max(pair)
 
 
 def _longest_calm(spell: _Spell | None, since_ns: int, now_ns: int) -> int:
     if spell is None:
         return now_ns - since_ns
     longest, calm_from = 0, since_ns
-    intervals = (
-        [*spell.intervals, (spell.since_ns, now_ns)]
-        if spell.count
-        else (spell.intervals)
-    )
-    for begin_ns, end_ns in intervals:
+    present = [(spell.since_ns, now_ns)] if spell.count else []
+    for begin_ns, end_ns in [*spell.intervals, *present]:
         longest = max(longest, begin_ns - calm_from)
         calm_from = max(calm_from, end_ns)
     return max(longest, now_ns - calm_from)

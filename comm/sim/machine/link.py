@@ -36,6 +36,7 @@ class NodeLink:
         begun_s: When it was begun, by the host's clock.
         heard_s: When bytes came last, or else when it was begun.
         received_bytes: How many bytes have come.
+        excess_bytes: How many bytes the core wrote although it had been stopped.
     """
 
     __slots__ = (
@@ -47,6 +48,7 @@ class NodeLink:
         "_pending",
         "attempt",
         "begun_s",
+        "excess_bytes",
         "heard_s",
         "link",
         "received_bytes",
@@ -57,6 +59,7 @@ class NodeLink:
         self.attempt: Attempt | None = None
         self.begun_s = self.heard_s = node.now_s
         self.received_bytes = 0
+        self.excess_bytes = 0
         self._node = node
         self._endpoint: Endpoint | None = None
         # What the kernel has not taken yet.
@@ -141,6 +144,8 @@ class NodeLink:
         """Writes bytes."""
         endpoint = self._endpoint
         assert endpoint is not None
+        if self._is_blocked:
+            self.excess_bytes += len(data)
         self._pending += data
         self._flush(endpoint)
         if not self._is_blocked and len(self._pending) > self._node.high_bytes:
@@ -169,7 +174,7 @@ class NodeLink:
         node, link = self._node, self.link
         cluster = node.cluster
         is_cut = False
-        if cluster.given_up:
+        if cluster.partings:
             self._look_for_late_bytes()
         if cluster.tampering:
             data, is_cut = self._tamper(data)
@@ -184,19 +189,23 @@ class NodeLink:
     def _look_for_late_bytes(self) -> None:
         endpoint, node = self._endpoint, self._node
         assert endpoint is not None
-        far = endpoint.far.host.index
-        given_up_ns = node.cluster.given_up.get((endpoint.number, far))
-        if given_up_ns is not None:
-            late_ns = node.cluster.world.now_ns - given_up_ns
-            node.watcher.heard_late(node.index, far, late_ns)
+        late_ns = node.cluster.partings.late_ns(endpoint)
+        if late_ns is not None:
+            node.watcher.heard_late(node.index, endpoint.far.host.index, late_ns)
 
     def _tamper(self, data: bytes) -> tuple[bytes, bool]:
         """Lets the world do to the bytes what it will, the last of them included."""
         endpoint, node = self._endpoint, self._node
         assert endpoint is not None
         source = endpoint.far.host.index
-        tampering = node.cluster.tampering
-        return tampering.apply(source, node.index, data, self.received_bytes)
+        cluster = node.cluster
+        kept, is_cut = cluster.tampering.apply(
+            source, node.index, data, self.received_bytes
+        )
+        if is_cut:
+            # Whatever armed it may be over long since.
+            cluster.disturbances.strike([(source, node.index)])
+        return kept, is_cut
 
     def _sever(self) -> None:
         """The connection is reset here, in the middle of what has arrived."""
@@ -241,9 +250,7 @@ class NodeLink:
     def _give_up(self) -> None:
         self._is_over = True
         if self._endpoint is not None:
-            cluster = self._node.cluster
-            key = (self._endpoint.number, self._node.host.index)
-            cluster.given_up[key] = cluster.world.now_ns
+            self._node.cluster.partings.part(self._endpoint)
 
     def _release(self) -> None:
         self._node.forget(self)

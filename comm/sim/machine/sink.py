@@ -207,7 +207,7 @@ class Sink:
         self._batch = batch
         watcher.took(self, batch)
         if self.pace.pause_ns:
-            self._rest = list(cut_items(batch.payload))
+            self._rest = cut_items(batch.payload, batch.count)
         else:
             self._batch = None
             self.received += batch.count

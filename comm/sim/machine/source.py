@@ -172,7 +172,8 @@ class Source:
                 self.refusal = error
                 return
             todo.popleft()
-        if self._finishes and not self.is_finished and self.error is None:
+        is_over = self.is_finished or self.is_aborted or self.error is not None
+        if self._finishes and not is_over:
             self.is_finished = True
             self.core.finish()
 

@@ -53,8 +53,7 @@ class Tampering:
 
     def remove(self, tamper: Tamper) -> None:
         """Does it no more."""
-        if tamper in self._tampers:
-            self._tampers.remove(tamper)
+        self._tampers = [each for each in self._tampers if each is not tamper]
 
     def clear(self) -> None:
         """Does nothing any more."""
@@ -139,10 +138,12 @@ class OtherVersion:
     Attributes:
         node: The node.
         version: The version.
+        is_said: Whether it has said so to anybody.
     """
 
     node: int
     version: int
+    is_said: bool = False
 
     @property
     def is_done(self) -> bool:
@@ -159,5 +160,6 @@ class OtherVersion:
         kind = HEADER.unpack_from(data, len(PROTOCOL_MAGIC))[1]
         if kind not in {Kind.HELLO, Kind.WELCOME}:
             return data, False
+        self.is_said = True
         other = bytes([self.version, self.version])
         return data[:_VERSION_AT] + other + data[_VERSION_AT + 2 :], False

@@ -40,11 +40,12 @@ class Weather:
         """Makes all ways to and from a node worse, or all ways.
 
         Returns:
-            Whether there are any.
+            Whether any of them is another one for it.
         """
+        before = [path.conditions for path in self._network.paths]
         self._worse.append((owner, worse, node))
         self._refresh()
-        return True
+        return before != [path.conditions for path in self._network.paths]
 
     def improve(self, owner: object) -> None:
         """Takes back what the owner has made worse."""

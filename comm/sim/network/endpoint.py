@@ -246,8 +246,8 @@ class Endpoint:
             self.host.call(self._tell_readable)
 
     def tell_writable(self) -> None:
-        """Lets the owner know that there is room, if it wanted some."""
-        if self.wants_room and self._outwards.queued_bytes < self._send_bytes:
+        """Lets the owner know that there is room, or none to hope for, if it waits."""
+        if self.wants_room:
             self.wants_room = False
             self.host.call(self._tell_writable)
 

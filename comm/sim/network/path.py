@@ -19,8 +19,10 @@ RFC 6298 asks for; each pause is twice the one before."""
 
 _RETRANSMIT_NS_MAX = 120 * SECOND
 
-_FLIGHT_BYTES_MIN = 2920
-"""Two packets of an Ethernet."""
+_PACKET_BYTES_MIN = 1460
+"""What a packet of an Ethernet holds."""
+
+_FLIGHT_BYTES_MIN = 2 * _PACKET_BYTES_MIN
 
 _TABLE = 1024
 
@@ -95,6 +97,8 @@ class Path:
         stalls: How often something was held up because it was not.
         flight_bytes_max: How much a writer has under way at once: not much more than
             passes meanwhile, as congestion control sees to.
+        packet_bytes_max: How much arrives at once: what passes in a moment, so that
+            the reader of a slow path sees it trickle.
     """
 
     __slots__ = (
@@ -111,6 +115,7 @@ class Path:
         "is_clogged",
         "is_open",
         "name",
+        "packet_bytes_max",
         "stalls",
     )
 
@@ -140,6 +145,9 @@ class Path:
         rate = conditions.bytes_per_s
         self.flight_bytes_max = (
             sys.maxsize if rate is None else max(_FLIGHT_BYTES_MIN, rate // 2)
+        )
+        self.packet_bytes_max = (
+            sys.maxsize if rate is None else max(_PACKET_BYTES_MIN, rate // 100)
         )
         self._judge()
 

@@ -171,6 +171,13 @@ class Pipe:
         return min(window, self.forth.flight_bytes_max) - self._flight.size
 
     def _launch(self, data: bytes) -> None:
+        size_max = self.forth.packet_bytes_max
+        while len(data) > size_max:
+            self._launch_packet(data[:size_max])
+            data = data[size_max:]
+        self._launch_packet(data)
+
+    def _launch_packet(self, data: bytes) -> None:
         offset = self.offset
         self.offset += len(data)
         self._flight.launch(_DATA, data, offset)
@@ -262,6 +269,9 @@ class Pipe:
         if self._unsent:
             self._push()
         self.source.tell_writable()
+        # It says how much room there is, too, be it that an earlier answer was to say so
+        # and was lost.
+        self._push()
 
     def _open_window(self) -> None:
         self._push_is_planned = True

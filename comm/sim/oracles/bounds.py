@@ -1,4 +1,4 @@
-"""Memory: what nodes hold is bounded by windows (G7)."""
+"""Memory: what nodes hold is bounded by windows (G7), and by limits (G13)."""
 
 from __future__ import annotations
 
@@ -37,6 +37,7 @@ class Bounds(Oracle):
                 self._check_source(source, largest)
         for node in self.cluster.live:
             self._check_links(node)
+            self._check_half_open(node)
 
     def _largest_item(self) -> int:
         lasts = (source.largest_bytes for source in self.cluster.sources)
@@ -66,6 +67,13 @@ class Bounds(Oracle):
         held = [link.held_bytes for link in node.links.values()]
         if max(held, default=0) > node.high_bytes + _TRANSMIT_BYTES:
             raise Violation("G7", f"{node.name}: {max(held)} bytes wait for a link")
+        for own in node.links.values():
+            if own.is_known and own.excess_bytes:
+                raise Violation(
+                    "G7",
+                    f"{node.name}: link {own.link} was given {own.excess_bytes} bytes "
+                    "while it took none",
+                )
         chunk = max(config.chunk_bytes for config in self.cluster.configs)
         for peer in node.core.statistics().peers:
             link = peer.link
@@ -75,3 +83,13 @@ class Bounds(Oracle):
                     "G7",
                     f"{node.name}: {link.buffered_bytes} bytes of one frame are held",
                 )
+
+    def _check_half_open(self, node: Driver) -> None:
+        half_open = node.core.statistics().half_open
+        limit = node.core.config.half_open_max
+        if half_open > limit:
+            raise Violation(
+                "G13",
+                f"{node.name}: {half_open} connections are in their handshake; "
+                f"{limit} is the limit",
+            )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
+from comm.errors import ReceiverClosed
 from comm.mpsc import Batch
 from comm.sim.items import read_header
 from comm.sim.oracles.losses import Losses
@@ -69,6 +70,8 @@ class Delivery(Oracle):
             for sink in self.cluster.sinks:
                 if self._must_be_complete(source, sink):
                     self._require_complete(source, sink)
+                elif self._must_be_split(source, sink):
+                    self._require_split(source, sink)
 
     def _reported(self, source: Source, node_id: int, items: range) -> None:
         for (name, sink), stream in self._streams.items():
@@ -177,11 +180,44 @@ class Delivery(Oracle):
     def _is_reached(self, source: Source, sink: Sink) -> bool:
         if any(self._is_before(other, sink) for other in self.cluster.sinks):
             return False
-        # A leg that is closed may have led to an earlier process.
+        # A leg that has ended may have led to the process before.
+        is_first = sink.node.host.incarnation == 0
         return any(
-            leg.node_id == sink.node.index and leg.accepted and leg.state != "closed"
+            leg.node_id == sink.node.index
+            and leg.accepted
+            and (is_first or leg.state != "closed")
             for leg in source.core.statistics().legs
         )
+
+    def _must_be_split(self, source: Source, sink: Sink) -> bool:
+        """Whether a receiver that was closed splits what was sent to it exactly."""
+        return (
+            source.sender is not None
+            and source.sender == sink.sender
+            and isinstance(source.error, ReceiverClosed)
+            and source.node.is_alive
+            and sink.is_closed
+            and sink.group == sink.name
+            and not source.is_aborted
+            and not self.is_tainted(source.node.index, sink.node.index)
+            and not any(other.group == sink.name for other in self._others(sink))
+        )
+
+    def _others(self, sink: Sink) -> list[Sink]:
+        return [other for other in self.cluster.sinks if other is not sink]
+
+    def _require_split(self, source: Source, sink: Sink) -> None:
+        if not source.accepted:
+            return
+        stream = self._stream(source, sink, 0)
+        both = [items for items in stream.lost if items.start < stream.next]
+        if both or stream.missing():
+            raise Violation(
+                "G2",
+                f"sink {sink.name} was closed when it had received {stream.next} of "
+                f"the {len(source.accepted)} items of source {source.name}; as lost "
+                f"were reported {stream.lost}",
+            )
 
     def _require_complete(self, source: Source, sink: Sink) -> None:
         node_id, last = sink.node.index, len(source.accepted) - 1

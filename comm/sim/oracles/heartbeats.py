@@ -20,6 +20,9 @@ __all__ = ["Heartbeats"]
 
 _SLACK_S = 0.001
 
+_LONG_TAIL = 8
+"""No latency is longer than its mean by more than that many times."""
+
 
 class Heartbeats(Oracle):
     """A link is called silent when it was, and none is kept that is."""
@@ -47,6 +50,12 @@ class Heartbeats(Oracle):
                 f"{node.name} gave up a link as silent {silent_s:.3f} s after bytes "
                 f"had come over it; {bound_s:g} s is the bound",
             )
+        if self._was_calm(node, link):
+            raise Violation(
+                "G12",
+                f"{node.name} gave up a link as silent, and nothing kept the other "
+                "side from being heard",
+            )
 
     def audit(self) -> None:
         """No link is kept that was silent for longer than the bound."""
@@ -63,6 +72,34 @@ class Heartbeats(Oracle):
                         f"{node.name} keeps link {link.link}, over which nothing came "
                         f"for {silent_s:.3f} s; {bound_s:g} s is the bound",
                     )
+
+    def _was_calm(self, node: Driver, link: NodeLink) -> bool:
+        """Whether two healthy processes had a healthy link for all that time."""
+        cluster, endpoint = self.cluster, link.endpoint
+        if endpoint is None or not self._is_quick(node):
+            return False
+        far = endpoint.far.host
+        if far.index >= len(cluster) or self.is_tainted(node.index, far.index):
+            return False
+        calm_ns = 2 * seconds(node.core.config.silence_s_max)
+        since_ns = cluster.world.now_ns - calm_ns
+        is_uneven = any(
+            cluster.disturbances.was_uneven(index, since_ns)
+            for index in (node.index, far.index)
+        )
+        pair = (node.index, far.index)
+        is_calm = cluster.disturbances.calm_ns(pair, since_ns) >= calm_ns
+        return is_calm and not is_uneven
+
+    def _is_quick(self, node: Driver) -> bool:
+        """Whether an answer always comes within a fraction of the time-out."""
+        usual = self.cluster.weather.usual
+        latency = usual.latency
+        longest_ns = latency.base_ns + _LONG_TAIL * latency.spread_ns
+        is_free = usual.bytes_per_s is None and not usual.loss_permille
+        return is_free and 8 * longest_ns < seconds(
+            node.core.config.heartbeat_timeout_s
+        )
 
     def _is_uneven(self, node: Driver) -> bool:
         bound_ns = seconds(2 * node.core.config.silence_s_max)

@@ -50,6 +50,7 @@ def draw_scenario(seed: int) -> Scenario:
     nodes = stream("nodes").pick(_NODES)
     config = _draw_config(stream("config"))
     duration_ns = stream("duration").between(4, 40) * SECOND
+    steps = _draw_steps(stream("steps"), config, duration_ns)
     return Scenario(
         nodes=nodes,
         seed=seed,
@@ -60,8 +61,8 @@ def draw_scenario(seed: int) -> Scenario:
         read_bytes=stream("read").pick((256 << 10, 64 << 10, 1000, 100)),
         high_bytes=stream("high").pick((256 << 10, 4096, 100)),
         offsets_ns=tuple(stream("offsets").below(1000) * SECOND for _ in range(nodes)),
-        steps=_draw_steps(stream("steps"), nodes, config, duration_ns),
-        faults=_draw_faults(stream("faults"), nodes, config, duration_ns),
+        steps=steps,
+        faults=_draw_faults(stream("faults"), nodes, config, duration_ns, steps),
         duration_ns=duration_ns,
         survivors=_draw_survivors(stream("survivors"), nodes),
         keeps_stalls=stream("stalls").happens(300),
@@ -112,9 +113,7 @@ def _draw_survivors(draw: Stream, nodes: int) -> tuple[int, ...]:
     return tuple(sorted(draw.sample(range(nodes), draw.between(1, nodes - 1))))
 
 
-def _draw_steps(
-    draw: Stream, nodes: int, config: Config, duration_ns: int
-) -> tuple[Step, ...]:
+def _draw_steps(draw: Stream, config: Config, duration_ns: int) -> tuple[Step, ...]:
     kinds = [kind for kind in STEPS if kind == "Offer" or draw.happens(800)]
     weighted = [kind for kind in kinds for _ in range(_STEP_WEIGHTS[kind])]
     # A cluster in which nothing can be sent is a waste of time.
@@ -130,7 +129,6 @@ def _draw_steps(
         kind = draw.pick(weighted)
         at_ns = draw.pick(starts_ns) + draw.below(draw.pick((1, MS, 300 * MS)))
         steps.append(STEPS[kind](at_ns=at_ns, **_step_fields(kind, draw, config)))
-    del nodes
     return tuple(sorted(steps, key=lambda step: step.at_ns))
 
 
@@ -168,7 +166,7 @@ _STEP_FIELDS: Mapping[str, Callable[[Stream, Config], int]] = {
 
 
 def _draw_faults(
-    draw: Stream, nodes: int, config: Config, duration_ns: int
+    draw: Stream, nodes: int, config: Config, duration_ns: int, steps: tuple[Step, ...]
 ) -> tuple[Fault, ...]:
     if nodes == 1 or draw.happens(80):
         return ()
@@ -177,6 +175,11 @@ def _draw_faults(
     for _ in range(draw.pick((1, 2, 4, 8, 14))):
         kind = draw.pick(kinds)
         at_ns, for_ns = draw.below(duration_ns), _draw_duration(draw, config)
+        if draw.happens(600):
+            # Most of what can go wrong does so while something is under way.
+            at_ns = draw.pick(steps).at_ns + draw.below(
+                draw.pick((MS, 50 * MS, SECOND))
+            )
         given = {
             field.name: _FAULT_FIELDS[field.name](draw, nodes, config)
             for field in fields(CATALOGUE[kind])
