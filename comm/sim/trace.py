@@ -49,12 +49,12 @@ class Trace:
             text: What happened; one line.
         """
         line = f"{time_ns} {place} {text}"
-        self.count += 1
         self._block.append(line)
         if self._records:
             self._lines.append(line)
             self._causes.append(self.cause)
-        if len(self._block) >= _BLOCK_LINES:
+        self.count = count = self.count + 1
+        if not count % _BLOCK_LINES:
             self._hash_block()
 
     @property
