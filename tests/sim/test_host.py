@@ -67,6 +67,7 @@ def test_a_host_has_a_clock_of_its_own() -> None:
     host = Host(world, 3, Clock(offset_ns=50))
     world.run_to(100)
     assert host.now_ns() == 150
+    assert Host(world, 4).now_ns() == 100
 
 
 def test_a_paused_host_loses_nothing_and_keeps_the_order(process: Process) -> None:
@@ -170,6 +171,16 @@ def test_a_crash_in_a_step_drops_what_is_behind_it(process: Process) -> None:
     process.host.resume()
     process.world.run_to(1000)
     assert not process.seen
+
+
+def test_a_restart_is_a_crash_before_it(process: Process) -> None:
+    """What a process had yet to do when its host was started anew is not done."""
+    process.host.pause()
+    process.call("a")
+    process.host.restart()
+    process.call("b")
+    process.world.run_to(100)
+    assert process.names == ["b"]
 
 
 def test_the_next_process_begins_with_nothing() -> None:

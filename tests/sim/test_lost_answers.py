@@ -15,6 +15,9 @@ class End:
         self.endpoint = endpoint
         endpoint.owner = self
 
+    def send(self, data: bytes) -> None:
+        self.endpoint.send(data)
+
     def connect_failed(self, error: OSError) -> None:
         raise error
 
@@ -49,7 +52,7 @@ def test_a_lost_answer_about_room_is_made_good_by_the_next_acknowledgement() -> 
     back = network.path(1, 0)
     back.conditions = Conditions(loss_permille=1)
     writer.endpoint.send(bytes(600))
-    world.at(start_ns + 50 * US, lambda: writer.endpoint.send(bytes(900)))
+    world.at(start_ns + 50 * US, writer.send, bytes(900))
     # The first 600 bytes have arrived, and 400 more are under way.
     world.run_to(start_ns + 120 * US)
     back.conditions = Conditions()

@@ -267,11 +267,9 @@ class Pipe:
         self.queued_bytes -= self._unacknowledged
         self._unacknowledged = 0
         self._flight.settle()
-        if self._unsent:
-            self._push()
         self.source.tell_writable()
-        # It says how much room there is, too, be it that an earlier answer was to say so
-        # and was lost.
+        # It says how much room there is, too: an earlier answer that was to say so may
+        # have been lost.
         self._push()
 
     def _open_window(self) -> None:

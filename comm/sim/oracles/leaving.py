@@ -22,7 +22,7 @@ _ENDED_IN_ORDER = "the other side closed the connection"
 
 
 class Leaving(Oracle):
-    """A switchboard that was closed has said so, wants nothing more, and has nothing."""
+    """A switchboard that was closed has said so, and neither wants nor has anything."""
 
     def __init__(self, cluster: MachineCluster) -> None:
         super().__init__(cluster)
