@@ -83,7 +83,7 @@ class Bounds(Oracle):
             if link.excess_bytes and link.is_known:
                 raise Violation(
                     "G7",
-                    f"{node.name}: link {link.link} was given {link.excess_bytes} bytes "
+                    f"{node.name}: link {link.link} got {link.excess_bytes} bytes "
                     "while it took none",
                 )
 
