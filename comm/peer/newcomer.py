@@ -102,5 +102,6 @@ class Newcomer:
 
     def check_invariants(self) -> None:
         """Asserts what must hold between any two calls."""
-        assert self.is_waiting == (self._key in self._fabric.timers)
-        assert self.is_waiting == (self._hello is not None)
+        is_waiting = self.link is not None
+        assert is_waiting == (self._key in self._fabric.timers)
+        assert is_waiting == (self._hello is not None)

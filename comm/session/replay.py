@@ -116,8 +116,7 @@ class ReplayBuffer:
 
     def check_invariants(self) -> None:
         """Asserts what must hold between any two calls."""
-        first = self.acknowledged + 1
-        for offset, frame in enumerate(self._frames):
-            assert frame.sequence == first + offset
-        assert self.last_sequence - self.acknowledged == len(self._frames)
-        assert self.size_bytes == sum(len(frame.payload) for frame in self._frames)
+        frames = self._frames
+        unacknowledged = range(self.acknowledged + 1, self.last_sequence + 1)
+        assert [frame.sequence for frame in frames] == list(unacknowledged)
+        assert self.size_bytes == sum([len(frame.payload) for frame in frames])

@@ -139,7 +139,8 @@ class Streams:
         self.openings.check_invariants()
         for stream, producer in self.producers.items():
             assert stream == producer.stream <= self._last_producer
-            assert producer.state not in {ProducerState.BROKEN, ProducerState.CLOSED}
+            assert producer.state is not ProducerState.BROKEN
+            assert producer.state is not ProducerState.CLOSED
             producer.check_invariants()
         for stream, inlet in self.inlets.items():
             assert stream == inlet.stream <= self._last_inlet

@@ -95,6 +95,7 @@ class Path:
         is_clogged: Whether what is sent waits.
         is_open: Whether it is neither.
         stalls: How often something was held up because it was not.
+        fragment_permille: How many reads in a thousand give only a part.
         flight_bytes_max: How much a writer has under way at once: not much more than
             passes meanwhile, as congestion control sees to.
         packet_bytes_max: How much arrives at once: what passes in a moment, so that
@@ -111,6 +112,7 @@ class Path:
         "_unclogged",
         "_world",
         "flight_bytes_max",
+        "fragment_permille",
         "is_blocked",
         "is_clogged",
         "is_open",
@@ -138,6 +140,7 @@ class Path:
     @conditions.setter
     def conditions(self, conditions: Conditions) -> None:
         self._conditions = conditions
+        self.fragment_permille = conditions.fragment_permille
         latency = conditions.latency
         is_fixed = not latency.spread_ns and conditions.bytes_per_s is None
         # Most paths of most tests need no draw, and this is asked for every packet.
@@ -191,9 +194,11 @@ class Path:
     def once_ns(self, size: int) -> int | None:
         """Returns how long so many bytes, sent now, are under way; None if they are
         lost."""
-        if self._stream.happens(self._conditions.loss_permille):
+        loss_permille = self._conditions.loss_permille
+        if loss_permille and self._stream.happens(loss_permille):
             return None
-        return self.transit_ns(size)
+        fixed_ns = self._fixed_ns
+        return self.transit_ns(size) if fixed_ns is None else fixed_ns
 
     def transit_ns(self, size: int) -> int:
         """Returns how long so many bytes, sent now, are under way if they arrive."""

@@ -129,7 +129,8 @@ class Pipe:
         """Removes and returns what has arrived, up to a limit."""
         ready = self.ready
         size = min(limit, len(ready))
-        if size > 1 and self._stream.happens(self.forth.conditions.fragment_permille):
+        permille = self.forth.fragment_permille
+        if permille and size > 1 and self._stream.happens(permille):
             size = 1 + self._stream.below(size - 1)
         data = bytes(ready) if size == len(ready) else bytes(ready[:size])
         del ready[:size]

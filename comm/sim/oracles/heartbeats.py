@@ -64,9 +64,10 @@ class Heartbeats(Oracle):
                 continue
             config = node.core.config
             bound_s = max(config.silence_s_max, config.handshake_timeout_s) + _SLACK_S
+            now_s = node.now_s
             for link in node.links.values():
-                silent_s = node.now_s - link.heard_s
-                if link.is_known and silent_s > bound_s:
+                silent_s = now_s - link.heard_s
+                if silent_s > bound_s and link.is_known:
                     raise Violation(
                         "G12",
                         f"{node.name} keeps link {link.link}, over which nothing came "
