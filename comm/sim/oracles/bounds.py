@@ -1,4 +1,5 @@
-"""Memory: what nodes hold is bounded by windows (G7)."""
+"""Memory: what nodes hold is bounded by windows (G7), and so is what those hold that
+have not said who they are (G13)."""
 
 from __future__ import annotations
 
@@ -67,7 +68,12 @@ class Bounds(Oracle):
         if max(held, default=0) > node.high_bytes + _TRANSMIT_BYTES:
             raise Violation("G7", f"{node.name}: {max(held)} bytes wait for a link")
         chunk = max(config.chunk_bytes for config in self.cluster.configs)
-        for peer in node.core.statistics().peers:
+        known = node.core.statistics()
+        if known.half_open > node.core.config.half_open_max:
+            raise Violation(
+                "G13", f"{node.name}: {known.half_open} links are half open"
+            )
+        for peer in known.peers:
             link = peer.link
             limit = max(chunk, 4096) + _HEADER_BYTES
             if link is not None and link.buffered_bytes > limit:
