@@ -268,66 +268,6 @@ def test_acknowledgements_wait_for_a_clogged_way() -> None:
     assert wire.client.told == ["writable"]
 
 
-def test_news_of_room_waits_for_a_clogged_way() -> None:
-    """A window that opens over a clogged way opens when that is free."""
-    wire = Wire(buffers=Buffers(receive_bytes=10), receives=False)
-    wire.near.send(content(20))
-    wire.run()
-    wire.back.clog()
-    wire.far.receive()
-    wire.run(50 * MS)
-    assert wire.far.receive() is None
-    wire.back.unclog()
-    wire.run()
-    assert wire.far.receive() == content(10, 10)
-
-
-def test_news_of_room_that_is_lost_is_asked_for() -> None:
-    """A window whose opening nobody heard of does not stay closed for ever."""
-    wire = Wire(buffers=Buffers(receive_bytes=10), receives=False)
-    wire.near.send(content(20))
-    wire.run()
-    wire.back.block()
-    wire.far.receive()
-    wire.run(SECOND)
-    wire.back.unblock()
-    assert wire.far.receive() is None
-    wire.run(2 * SECOND)
-    assert wire.far.receive() == content(10, 10)
-
-
-def test_news_of_room_comes_with_every_acknowledgement() -> None:
-    """Where the news itself was lost, the answer to what was under way has it too."""
-    wire = Wire(
-        Conditions(loss_permille=1),
-        Buffers(receive_bytes=10),
-        Tape({"path 1>0": [999]}),
-        receives=False,
-    )
-    wire.near.send(content(6))
-    wire.run(LATENCY_NS // 2)
-    wire.near.send(content(9, 6))
-    wire.run(LATENCY_NS // 2)
-    assert wire.far.receive() == content(6)
-    wire.run(LATENCY_NS // 2)
-    assert wire.far.receive() == content(4, 6)
-    wire.run(LATENCY_NS)
-    assert wire.far.receive() == content(5, 10)
-
-
-def test_a_closed_window_over_a_dead_way_breaks() -> None:
-    """Who is not heard although it was asked about its window is given up, too."""
-    wire = Wire(buffers=Buffers(receive_bytes=10), receives=False)
-    wire.near.send(content(20))
-    wire.run(2 * TIMEOUT_NS)
-    assert not wire.near.is_gone
-    wire.back.block()
-    wire.run(800 * SECOND)
-    assert not wire.near.is_gone
-    wire.run(TIMEOUT_NS - 560 * SECOND)
-    assert wire.near.is_gone
-
-
 def test_an_end_that_is_silenced_gets_nothing_through() -> None:
     """Neither its bytes nor its acknowledgements, and no reset; what is sent to it
     still arrives."""
