@@ -18,6 +18,9 @@ from comm.util import Timers
 from tests.sim.targets import small
 
 
+_HARMLESS_BYTES = 6000
+
+
 def _talk(cluster: MachineCluster, reader: Node, writer: Node) -> None:
     sink = reader.open()
     assert sink.sender is not None
@@ -30,7 +33,7 @@ def _talk(cluster: MachineCluster, reader: Node, writer: Node) -> None:
 def test_a_core_that_keeps_too_much_of_a_frame_is_found(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """G7: a remnant that grows unseen at first is found once it can be too large."""
+    """G7: a remnant that grows when the core was asked already is found in time."""
     held: dict[Connection, int] = {}
     receive_data = Connection.receive_data
 
@@ -40,15 +43,17 @@ def test_a_core_that_keeps_too_much_of_a_frame_is_found(
 
     monkeypatch.setattr(Connection, "receive_data", receive_and_keep)
     monkeypatch.setattr(
-        Connection, "buffered_bytes", property(lambda self: held.get(self, 0))
+        Connection,
+        "buffered_bytes",
+        property(lambda self: max(0, held.get(self, 0) - _HARMLESS_BYTES)),
     )
     config = Config(chunk_bytes=4096)
     with MachineCluster(nodes=2, seed=1, config=config) as cluster:
         cluster.meet()
-        with pytest.raises(Violation, match="G7: .* bytes of one frame are held"):
+        with pytest.raises(Violation, match=r"G7: .* bytes of one frame are held"):
             _talk(cluster, cluster[0], cluster[1])
         # It was found within a second of being too much.
-        assert max(held.values()) < 4096 + 64 + 2 * 700
+        assert max(held.values()) < _HARMLESS_BYTES + 4096 + 64 + 2 * 700
 
 
 def test_a_core_that_lets_too_many_be_half_open_is_found(
@@ -62,7 +67,7 @@ def test_a_core_that_lets_too_many_be_half_open_is_found(
         cluster.run(10)
         intrude = Intrude(at_ns=12 * SECOND, for_ns=9 * SECOND, node=0, count=9, seed=1)
         Injector(cluster, [intrude])
-        with pytest.raises(Violation, match="G13: .* 4 is the limit"):
+        with pytest.raises(Violation, match=r"G13: .* 4 is the limit"):
             cluster.run(6)
 
 
@@ -77,7 +82,8 @@ def test_every_deadline_comes_before_a_run_is_over(
     cancel = Timers.cancel
 
     def forget_some(timers: Timers, key: tuple[str, int]) -> None:
-        if key[0] != "loss":
+        # Those of the last outage come half a minute after the faults are over.
+        if key[0] != "loss" or timers._deadlines.get(key, 0.0) < 50:
             cancel(timers, key)
 
     assert play(small(1)).failure is None
