@@ -289,16 +289,16 @@ class PeerCore:
 
     def check_invariants(self) -> None:
         """Asserts what must hold between any two calls."""
-        timers = self._fabric.timers
-        is_up = self.session.state is SessionState.UP
-        assert is_up == (self.link is not None)
+        session, link = self.session, self.link
+        is_up = session.state is SessionState.UP
+        assert is_up == (link is not None)
         self._heartbeat.check_invariants(is_up=is_up)
-        if self.session.state is SessionState.DOWN:
-            assert ("loss", self.node_id) in timers
-        assert self.link is None or self.link.state is LinkState.ESTABLISHED
+        if session.state is SessionState.DOWN:
+            assert ("loss", self.node_id) in self._fabric.timers
+        assert link is None or link.state is LinkState.ESTABLISHED
         self._newcomer.check_invariants()
         self._dialler.check_invariants(is_up=is_up)
-        self.session.check_invariants()
+        session.check_invariants()
 
     def _admit(self, link: Link, hello: Hello) -> None:
         # Whoever dials anew is alive, so that another claim to its id is not heard.

@@ -117,6 +117,10 @@ class ReplayBuffer:
     def check_invariants(self) -> None:
         """Asserts what must hold between any two calls."""
         frames = self._frames
+        assert len(frames) == self.last_sequence - self.acknowledged
+        if not frames:
+            assert not self.size_bytes
+            return
         unacknowledged = range(self.acknowledged + 1, self.last_sequence + 1)
         assert [frame.sequence for frame in frames] == list(unacknowledged)
         assert self.size_bytes == sum([len(frame.payload) for frame in frames])

@@ -38,6 +38,8 @@ def test_a_sweep_that_finds_nothing_says_what_it_did(tmp_path: Path) -> None:
     for name in CATALOGUE:
         count = "5" if name == "CutLink" else "never"
         assert re.search(rf"^  {name} +{count}$", printed.text, re.MULTILINE)
+    assert re.search(r"^  BOTH_DIALLED +(\d+|never)$", printed.text, re.MULTILINE)
+    assert re.search(r"^  REPLAYED +[1-9]\d*$", printed.text, re.MULTILINE)
     assert not (tmp_path / "found").exists()
 
 

@@ -136,10 +136,11 @@ def test_the_bound_is_kept_to_a_millisecond(
     """A link that was silent for as long as it may be, but for less than a millisecond,
     may be given up; a moment sooner it may not."""
     heartbeats, node = oracle(cluster, Heartbeats), cluster[0]
+    # Something is amiss, so that there is a reason for the silence.
+    cluster.disturbances.begin([(0, 1)])
+    cluster.run(1)
     link = link_to(node, 1)
     link.heard_s = node.now_s - silent_s
-    # Something was amiss, so that there was a reason for the silence.
-    cluster.disturbances.strike([(0, 1)])
     heartbeats.event_occurred(node, PeerDown(1, "silent for 3 s"))
     if is_found:
         with broken("G12", "gave up a link"):

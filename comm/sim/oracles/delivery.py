@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from comm.errors import ReceiverClosed
 from comm.mpsc import Batch
-from comm.sim.items import ITEM_BYTES_MIN, read_header
+from comm.sim.items import ITEM_BYTES_MIN, ItemHeader, read_header
 from comm.sim.oracles.losses import Losses
 from comm.sim.oracles.model import StreamModel, Violation
 from comm.sim.oracles.oracle import Oracle
@@ -59,12 +59,13 @@ class Delivery(Oracle):
             return
         if len(data) < ITEM_BYTES_MIN:
             raise Violation("G1", f"sink {sink.name}: {data!r} came, which is no item")
-        source = self._source_of(sink, batch, data)
-        number = read_header(data).number
+        header = read_header(data)
+        source, number = self._source_of(sink, batch, header), header.number
         self._require_number(source, sink, number, batch.sequence + first)
         items = range(number, number + count)
         stream = self._stream(source, sink, number)
-        stream.hand_out(items, data, is_fenced=self._is_fenced(source, sink))
+        is_fenced = bool(stream.lost) and self._is_fenced(source, sink)
+        stream.hand_out(items, data, is_fenced=is_fenced)
 
     def settled(self) -> None:
         """Nothing is missing without a word."""
@@ -80,10 +81,10 @@ class Delivery(Oracle):
             if name == source.name and self.cluster.sinks[sink].node.index == node_id:
                 stream.report_lost(items)
 
-    def _source_of(self, sink: Sink, batch: Batch, data: bytes) -> Source:
+    def _source_of(self, sink: Sink, batch: Batch, header: ItemHeader) -> Source:
         key = (sink.name, batch.producer)
-        name = self._producers.setdefault(key, read_header(data).source)
-        if name != read_header(data).source or name >= len(self.cluster.sources):
+        name = self._producers.setdefault(key, header.source)
+        if name != header.source or name >= len(self.cluster.sources):
             raise Violation("G1", f"sink {sink.name}: items of another source came")
         source = self.cluster.sources[name]
         if source.channel != sink.channel or source.node.index != batch.node_id:

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 import threading
 import time
 
+from comm.marks import counted
 from comm.sim.choices import derive
 from comm.sim.command.artifact import NOT_DETERMINISTIC, Artifact
-from comm.sim.command.marks import counted_marks
 from comm.sim.command.sweep.stopping import is_stop_requested
 from comm.sim.command.sweep.tally import Tally
 from comm.sim.command.target import find_target
@@ -85,10 +85,10 @@ class Result:
 
 def play_batch(batch: Batch) -> Result:
     """Plays the seeds of a batch, in order, until it is over or has to stop."""
-    with _ONE_AT_A_TIME, counted_marks() as marks:
+    with _ONE_AT_A_TIME, counted() as marks:
         player = _Player(batch, find_target(batch.target))
         player.play_all()
-        player.tally.marks.update(marks())
+        player.tally.marks.update({m.name: count for m, count in marks.items()})
     return Result(
         first=batch.first,
         count=player.tally.seeds,

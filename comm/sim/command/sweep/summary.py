@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 
+from comm.marks import Mark
 from comm.sim.command.console import Console
-from comm.sim.command.marks import all_marks
 from comm.sim.command.sweep.tally import Tally
 from comm.sim.faults import CATALOGUE
 
@@ -17,7 +17,7 @@ __all__ = ["missing_coverage", "print_summary"]
 def missing_coverage(tally: Tally) -> list[str]:
     """Returns the faults that never fired, and the marks that were never reached."""
     faults = [name for name in CATALOGUE if not tally.fired[name]]
-    return faults + [name for name in all_marks() if not tally.marks[name]]
+    return faults + [mark.name for mark in Mark if not tally.marks[mark.name]]
 
 
 def print_summary(
@@ -33,8 +33,8 @@ def print_summary(
         wall_s: How long that took.
     """
     _print_counts(console, "Faults", "fired", tally.fired, CATALOGUE)
-    if marks := all_marks():
-        _print_counts(console, "Coverage marks", "reached", tally.marks, marks)
+    marks = [mark.name for mark in Mark]
+    _print_counts(console, "Coverage marks", "reached", tally.marks, marks)
     if tally.failed:
         kinds = tally.failures
         _print_counts(console, "Failures", "seeds", kinds, sorted(kinds))
