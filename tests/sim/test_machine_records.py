@@ -36,6 +36,7 @@ def test_where_nothing_was_all_was_calm(
     """Whoever was never disturbed has had peace all the time, and ran evenly."""
     world.run_to(50)
     assert disturbances.calm_ns((0, 1), 20) == 30
+    assert not disturbances.was_disturbed((0, 1), 0)
     assert not disturbances.was_uneven(0, 0)
 
 
@@ -69,6 +70,9 @@ def test_what_lasts_is_no_calm(world: World, disturbances: Disturbances) -> None
     disturbances.end([(0, 1)], [3])
     world.run_to(60)
     assert disturbances.calm_ns((0, 1), 25) == 10
+    assert disturbances.was_disturbed((1, 0), 50)
+    assert not disturbances.was_disturbed((1, 0), 51)
+    assert not disturbances.was_disturbed((1, 3), 0)
     assert disturbances.was_uneven(3, 50)
     assert not disturbances.was_uneven(3, 51)
     assert not disturbances.was_uneven(2, 0)

@@ -33,6 +33,7 @@ class Stranger:
     Attributes:
         opened_ns: When its connection stood; None if it never did.
         closed_ns: When it learned that the node had closed it; None if not yet.
+        connection: The number of its connection; 0 as long as there is none.
     """
 
     def __init__(
@@ -42,6 +43,7 @@ class Stranger:
         self.manner = manner
         self.opened_ns: int | None = None
         self.closed_ns: int | None = None
+        self.connection = 0
         self._world = cluster.world
         self._data = MANNERS[manner](cluster, target, seed)
         address = cluster.addresses[target]
@@ -55,6 +57,7 @@ class Stranger:
     def connected(self, endpoint: Endpoint) -> None:
         """The connection stands."""
         self.opened_ns = self._world.now_ns
+        self.connection = endpoint.number
         endpoint.owner = self
         if endpoint.is_readable:
             self.readable(endpoint)
