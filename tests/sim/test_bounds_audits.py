@@ -78,7 +78,8 @@ def _links(dispatcher: Dispatcher) -> Links:
 def test_every_deadline_comes_before_a_run_is_over(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A core that forgets to call a deadline off is found at rest at the latest."""
+    """A deadline that a core has forgotten to call off comes while all is at rest: it
+    is not merely left over at the end."""
     cancel = Timers.cancel
 
     def forget_some(timers: Timers, key: tuple[str, int]) -> None:
@@ -88,4 +89,6 @@ def test_every_deadline_comes_before_a_run_is_over(
 
     assert play(small(1)).failure is None
     monkeypatch.setattr(Timers, "cancel", forget_some)
-    assert play(small(1)).failure is not None
+    failure = play(small(1)).failure
+    assert failure is not None
+    assert failure.kind == "KeyError", failure
