@@ -63,16 +63,14 @@ def read_header(payload: bytes, offset: int = 0) -> ItemHeader:
 def cut_items(payload: bytes, count: int) -> list[bytes]:
     """Returns the items of a batch, of which there are so many.
 
-    Where the bytes were changed on their way, an item may say nothing sensible of
-    itself; all that is left is the last one then, and those behind it are empty.
+    Where the bytes were changed on their way, they may be cut at other places, and
+    some be empty; but there are as many, and none of the bytes is missing.
     """
     items: list[bytes] = []
-    offset, end = 0, len(payload)
-    while len(items) < count - 1 and offset + ITEM_BYTES_MIN <= end:
-        size = read_header(payload, offset).size
-        if not ITEM_BYTES_MIN <= size <= end - offset:
-            break
-        items.append(payload[offset : offset + size])
-        offset += size
+    offset, last = 0, len(payload) - ITEM_BYTES_MIN
+    while len(items) < count - 1 and offset <= last:
+        end = offset + read_header(payload, offset).size
+        items.append(payload[offset:end])
+        offset = end
     items.append(payload[offset:])
     return items + [b""] * (count - len(items))

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from typing import Any, TypeVar
 
+import pytest
+
 from comm.sim import MachineCluster
 from comm.sim.faults import Fault, Injector
 from comm.sim.machine import Node, Pace, Sink, Source
 from comm.sim.machine.driver import Driver
 from comm.sim.machine.link import NodeLink
+from comm.sim.oracles import Oracle, Violation
 
 
 E = TypeVar("E")
+OracleKind = TypeVar("OracleKind", bound=Oracle)
 
 SLOW = Pace(1, 100_000_000)
 """Receives an item every tenth of a second."""
@@ -66,3 +70,23 @@ def link_to(node: Driver, peer: int) -> NodeLink:
         if link.is_known and link.endpoint and link.endpoint.far.host.index == peer
     )
     return link
+
+
+def broken(promise: str, says: str) -> pytest.RaisesExc[Violation]:
+    """Expects that a promise is found broken, for a reason."""
+    return pytest.RaisesExc(
+        Violation, match=says, check=lambda error: error.promise == promise
+    )
+
+
+def settle(cluster: MachineCluster) -> None:
+    """Has the oracles look at what must hold once everything has come to rest."""
+    for oracle in cluster.oracles:
+        oracle.settled()
+
+
+def oracle(cluster: MachineCluster, kind: type[OracleKind]) -> OracleKind:
+    """Returns the oracle of that kind."""
+    (found,) = (each for each in cluster.oracles if type(each) is kind)
+    assert isinstance(found, kind)
+    return found

@@ -22,6 +22,7 @@ class Shape:
     names: tuple[str, ...] = ()
     origin: Point = field(default_factory=lambda: Point(0))
     marks: dict[str, tuple[int, ...]] | None = None
+    centres: dict[str, Point] | None = None
 
 
 KINDS = Kinds([Point, Shape])
@@ -35,6 +36,7 @@ KINDS = Kinds([Point, Shape])
         Shape(),
         Shape(points=(Point(1), Point(2, 3)), names=("a", "b")),
         Shape(origin=Point(0, 1), marks={"a": (1, 2), "b": ()}),
+        Shape(centres={"a": Point(1, 2)}),
         (Point(1), Shape()),
         (),
     ],

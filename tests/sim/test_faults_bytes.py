@@ -175,3 +175,5 @@ def test_impersonate_needs_somebody_to_be_deceived() -> None:
     """Impersonate: in a cluster of one there is nobody to call."""
     with MachineCluster(1) as cluster:
         assert afflict(cluster, Impersonate, node=0, for_ns=SECOND).fired == {}
+        cluster.run(2.0)
+        assert not cluster.impostors._drivers

@@ -140,5 +140,6 @@ def test_a_node_has_no_link_to_itself(
     injector = afflict(cluster, kind, a=1, b=4, **offset)
     cluster.run(10.0)
     assert injector.fired == {}
+    assert not cluster.tampering
     assert down(cluster) == {}
     assert cluster.disturbances.calm_ns((1, 2), 0) == cluster.world.now_ns

@@ -29,15 +29,14 @@ class _LinkFault(Fault):
     a: int
     b: int
 
-    def pair(self, size: int) -> Pair | None:
-        """Returns the two nodes; None if they are one."""
-        a, b = self.a % size, self.b % size
-        return None if a == b else (min(a, b), max(a, b))
+    def nodes(self, size: int) -> Pair:
+        """Returns the two nodes, in their order."""
+        return self.a % size, self.b % size
 
     def disturbs(self, size: int) -> Iterable[Pair]:
-        """Returns the two nodes."""
-        pair = self.pair(size)
-        return () if pair is None else (pair,)
+        """Returns the two nodes, if they are two."""
+        a, b = self.nodes(size)
+        return () if a == b else ((min(a, b), max(a, b)),)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,8 +45,7 @@ class CutLink(_LinkFault):
 
     def begin(self, cluster: MachineCluster) -> bool:
         """Cuts."""
-        pair = self.pair(len(cluster))
-        return pair is not None and cluster.cut(*pair, how="reset") > 0
+        return cluster.cut(*self.nodes(len(cluster)), how="reset") > 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,8 +55,7 @@ class SilenceLink(_LinkFault):
 
     def begin(self, cluster: MachineCluster) -> bool:
         """Cuts."""
-        pair = self.pair(len(cluster))
-        return pair is not None and cluster.cut(*pair, how="silent") > 0
+        return cluster.cut(*self.nodes(len(cluster)), how="silent") > 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,10 +64,7 @@ class HalfOpenLink(_LinkFault):
 
     def begin(self, cluster: MachineCluster) -> bool:
         """Cuts."""
-        size = len(cluster)
-        if self.pair(size) is None:
-            return False
-        return cluster.cut(self.a % size, self.b % size, how="half") > 0
+        return cluster.cut(*self.nodes(len(cluster)), how="half") > 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,9 +80,9 @@ class TruncateLink(_LinkFault):
 
     def begin(self, cluster: MachineCluster) -> Met:
         """Arms it; it has met something once it cuts."""
-        size = len(cluster)
-        if self.pair(size) is None:
+        a, b = self.nodes(len(cluster))
+        if a == b:
             return False
-        truncation = Truncation(self.a % size, self.b % size, self.offset)
+        truncation = Truncation(a, b, self.offset)
         cluster.tampering.add(truncation)
         return lambda: truncation.is_done

@@ -333,11 +333,10 @@ class MachineCluster:
             node.rearm()
 
     def _exit(self, node: Node) -> None:
-        if self.is_current(node):
-            self.nodes[node.index] = None
-            node.host.stop()
-            self.disturbances.begin(self._pairs_of(node.index))
-            self.network.host_died(node.host, dark=False)
+        self.nodes[node.index] = None
+        node.host.stop()
+        self.disturbances.begin(self._pairs_of(node.index))
+        self.network.host_died(node.host, dark=False)
 
     def _audit(self) -> None:
         self.watcher.audit()

@@ -72,10 +72,16 @@ class Disturbances:
         spell = self._pairs.get(_ordered(pair))
         return _longest_calm(spell, since_ns, self._world.now_ns)
 
+    def was_disturbed(self, pair: _Pair, since_ns: int) -> bool:
+        """Tells whether anything was amiss between two nodes at some time since."""
+        return self._was_amiss(self._pairs.get(_ordered(pair)), since_ns)
+
     def was_uneven(self, node: int, since_ns: int) -> bool:
         """Tells whether a node did not run evenly at some time since."""
+        return self._was_amiss(self._nodes.get(node), since_ns)
+
+    def _was_amiss(self, spell: _Spell | None, since_ns: int) -> bool:
         assert since_ns >= self._world.now_ns - self._memory_ns
-        spell = self._nodes.get(node)
         if spell is None:
             return False
         return bool(spell.count) or spell.intervals[-1][1] >= since_ns

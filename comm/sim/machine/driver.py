@@ -8,7 +8,7 @@ of the ports, by the handles of the core.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, assert_never
 from zlib import crc32
 
 from comm.effects import (
@@ -270,21 +270,23 @@ class Driver:
                 self.note(str(effect))
                 for port in tuple(self.ports.values()):
                     port.judge(effect)
-            case StreamOpened() | StreamFailed() | PeerMet():
-                self.note(type(effect).__name__)
+            case StreamOpened(link):
+                self.note("streamopened")
+                # The core has forgotten it, and no application here wants one.
+                self.links[link].close()
+            case StreamFailed() | PeerMet():
+                self.note(type(effect).__name__.lower())
+            case _:
+                assert_never(effect)
 
     def _transmit(self, link: LinkId, buffers: list[bytes]) -> None:
         data = b"".join(buffers)
         self.note(f"transmit {link} {len(data)} {crc32(data):x}")
-        known = self.links.get(link)
-        if known is not None:
-            known.write(data)
+        self.links[link].write(data)
 
     def _wake(self, effect: HandleEffect) -> None:
         self.note(f"{type(effect).__name__.lower()} {effect.handle}")
-        port = self.ports.get(effect.handle)
-        if port is not None:
-            port.wake(effect)
+        self.ports[effect.handle].wake(effect)
 
     def _connect_or_close(self, effect: Connect | Close | Abort) -> None:
         self.note(f"{type(effect).__name__.lower()} {effect.link}")
@@ -293,9 +295,7 @@ class Driver:
             network = self._cluster.network
             link.attempt = network.connect(self.host, str(effect.address), link)
             return
-        known = self.links.get(effect.link)
-        if known is None:
-            return
+        known = self.links[effect.link]
         if isinstance(effect, Close):
             known.close()
         else:

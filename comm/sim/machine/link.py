@@ -95,17 +95,12 @@ class NodeLink:
 
     def connected(self, endpoint: Endpoint) -> None:
         """A connection that the core asked for stands."""
-        if self._is_over:
-            endpoint.close()
-            return
         self.adopt(endpoint)
         node, link = self._node, self.link
         node.tell(f"connected {link}", node.core.handle_connected, link, node.now_s)
 
     def connect_failed(self, error: OSError) -> None:
         """A connection that the core asked for did not come to stand."""
-        if self._is_over:
-            return
         self._is_over = True
         self._release()
         node, link, reason = self._node, self.link, _describe(error)
@@ -159,7 +154,7 @@ class NodeLink:
         self._give_up()
         endpoint = self._endpoint
         if endpoint is None:
-            self._release()
+            self._cut()
             return
         self._is_shut = True
         self._flush(endpoint)

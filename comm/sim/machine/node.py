@@ -108,8 +108,8 @@ class Node(Driver):
         """Closes the switchboard in order, as `aclose` does behind its `drain`."""
         if not self.is_left:
             self.is_left = True
-            if self.listener is not None:
-                self.listener.close()
+            assert self.listener is not None
+            self.listener.close()
             self.watcher.left(self)
             self.command("leaves", lambda: self.core.close(self.now_s))
 

@@ -95,11 +95,7 @@ class Source:
 
     def leg_start(self, item: int, node_id: int) -> int:
         """Returns the first item of the leg that an item of a broadcast was sent by."""
-        while self.legs[item][node_id]:
-            item -= 1
-            while node_id not in self.legs[item]:
-                item -= 1
-        return item
+        return item - self.legs[item][node_id]
 
     # What its application does.
 
@@ -124,7 +120,8 @@ class Source:
 
     def abort(self) -> None:
         """Gives up what was not yet sent."""
-        if self.is_alive or (self.is_finished and self.node.is_alive):
+        is_over = self.is_aborted or self.error is not None
+        if self.node.is_alive and not is_over:
             self.is_aborted = True
             self._todo.clear()
             abort = self.core.abort

@@ -33,6 +33,7 @@ class Stranger:
     Attributes:
         opened_ns: When its connection stood; None if it never did.
         closed_ns: When it learned that the node had closed it; None if not yet.
+        connection: The number of its connection; 0 as long as there is none.
     """
 
     def __init__(
@@ -42,9 +43,9 @@ class Stranger:
         self.manner = manner
         self.opened_ns: int | None = None
         self.closed_ns: int | None = None
+        self.connection = 0
         self._world = cluster.world
         self._data = MANNERS[manner](cluster, target, seed)
-        self._endpoint: Endpoint | None = None
         address = cluster.addresses[target]
         cluster.network.connect(cluster.outside, address, self)
 
@@ -56,44 +57,35 @@ class Stranger:
     def connected(self, endpoint: Endpoint) -> None:
         """The connection stands."""
         self.opened_ns = self._world.now_ns
-        self._endpoint = endpoint
+        self.connection = endpoint.number
         endpoint.owner = self
+        if endpoint.is_readable:
+            self.readable(endpoint)
         self._speak(endpoint)
 
     def connect_failed(self, error: OSError) -> None:
         """The node was not there."""
 
     def readable(self, endpoint: Endpoint) -> None:
-        """The node has answered, or closed the connection."""
-        if not endpoint.is_open:
-            return
+        """The node has answered, which is of no interest, or closed the connection."""
         try:
-            data = endpoint.receive()
+            while data := endpoint.receive():
+                pass
         except OSError:
             data = b""
-        if data == b"":
+        if data is not None:
             self.closed_ns = self._world.now_ns
             endpoint.close()
-        elif endpoint.is_readable:
-            self._world.after(0, self.readable, endpoint)
 
     def writable(self, endpoint: Endpoint) -> None:
         """There is room again."""
         self._speak(endpoint)
 
-    def hang_up(self) -> None:
-        """Closes the connection."""
-        if self._endpoint is not None:
-            self._endpoint.close()
-
     def _speak(self, endpoint: Endpoint) -> None:
         if not endpoint.is_open or not self._data:
             return
         slow = self.manner == "drip"
-        try:
-            sent = endpoint.send(self._data[:1] if slow else self._data)
-        except OSError:
-            return  # It will read of it.
+        sent = endpoint.send(self._data[:1] if slow else self._data)
         self._data = self._data[sent:]
         if slow:
             self._world.after(_DRIP_NS, self._speak, endpoint)

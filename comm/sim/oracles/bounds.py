@@ -1,4 +1,5 @@
-"""Memory: what nodes hold is bounded by windows (G7), and by limits (G13)."""
+"""Memory: what nodes hold is bounded by windows (G7), and so is what those hold that
+have not said who they are (G13)."""
 
 from __future__ import annotations
 
@@ -37,7 +38,6 @@ class Bounds(Oracle):
                 self._check_source(source, largest)
         for node in self.cluster.live:
             self._check_links(node)
-            self._check_half_open(node)
 
     def _largest_item(self) -> int:
         lasts = (source.largest_bytes for source in self.cluster.sources)
@@ -75,7 +75,12 @@ class Bounds(Oracle):
                     "while it took none",
                 )
         chunk = max(config.chunk_bytes for config in self.cluster.configs)
-        for peer in node.core.statistics().peers:
+        known = node.core.statistics()
+        if known.half_open > node.core.config.half_open_max:
+            raise Violation(
+                "G13", f"{node.name}: {known.half_open} links are half open"
+            )
+        for peer in known.peers:
             link = peer.link
             limit = max(chunk, 4096) + _HEADER_BYTES
             if link is not None and link.buffered_bytes > limit:
@@ -83,13 +88,3 @@ class Bounds(Oracle):
                     "G7",
                     f"{node.name}: {link.buffered_bytes} bytes of one frame are held",
                 )
-
-    def _check_half_open(self, node: Driver) -> None:
-        half_open = node.core.statistics().half_open
-        limit = node.core.config.half_open_max
-        if half_open > limit:
-            raise Violation(
-                "G13",
-                f"{node.name}: {half_open} connections are in their handshake; "
-                f"{limit} is the limit",
-            )

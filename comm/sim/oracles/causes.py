@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from comm.events import Event, PeerUp
 from comm.sim.oracles.losses import Losses
 from comm.sim.oracles.model import Violation
 from comm.sim.oracles.oracle import Oracle
@@ -12,6 +13,7 @@ from comm.sim.world import seconds
 
 if TYPE_CHECKING:
     from comm.sim.machine import MachineCluster
+    from comm.sim.machine.driver import Driver
     from comm.sim.machine.node import Node
     from comm.sim.machine.sink import Sink
     from comm.sim.machine.source import Source
@@ -33,36 +35,49 @@ class Causes(Oracle):
 
     def __init__(self, cluster: MachineCluster, losses: Losses) -> None:
         super().__init__(cluster)
-        self._gone: dict[str, None] = {}
-        self._closed: dict[int, None] = {}
+        # The processes that are gone, or have left.
+        self._gone: dict[bytes, None] = {}
+        # By process and node: which process of the node it has met last.
+        self._met: dict[tuple[str, int], bytes] = {}
+        # When each sink was closed.
+        self._closed_ns: dict[int, int] = {}
+        # How many items of each source are known to be delivered.
+        self._flushed: dict[int, int] = {}
         losses.listen(self._judge)
 
     def died(self, node: Node) -> None:
         """What is sent to this process is lost."""
-        self._gone[node.name] = None
+        self._gone[node.incarnation] = None
 
     def left(self, node: Node) -> None:
         """Likewise; and what it has not delivered itself."""
-        self._gone[node.name] = None
+        self._gone[node.incarnation] = None
+
+    def event_occurred(self, node: Driver, event: Event) -> None:
+        """What a process sends goes to the process that it has met last."""
+        if isinstance(event, PeerUp):
+            self._met[node.name, event.node_id] = event.incarnation
+
+    def source_flushed(self, source: Source, count: int) -> None:
+        """What is delivered is lost with its receiver alone."""
+        self._flushed[source.name] = count
 
     def sink_closed(self, sink: Sink) -> None:
         """What is sent to this receiver is lost."""
-        self._closed[sink.name] = None
+        self._closed_ns[sink.name] = self.cluster.world.now_ns
 
     def _judge(self, source: Source, node_id: int, items: range) -> None:
-        if source.is_aborted or source.node.name in self._gone:
+        if source.is_aborted or source.node.incarnation in self._gone:
             return
-        here = source.node.index
-        if here == node_id and not source.is_broadcast:
-            is_excused = self._is_closed(source, node_id)
-        else:
-            is_excused = (
-                self._is_closed(source, node_id)
-                or self._has_died(node_id)
-                or self._was_cut_off(here, node_id)
-                or self.is_tainted(here, node_id)
+        if self._has_lost_its_receiver(source, node_id):
+            return
+        if items.start < self._flushed.get(source.name, 0):
+            raise Violation(
+                "G2",
+                f"source {source.name} on {source.node.name} lost {items} to node "
+                f"{node_id}, after a flush had said that they were delivered",
             )
-        if not is_excused:
+        if not self._was_cut_off(source.node.index, node_id):
             raise Violation(
                 "G1",
                 f"source {source.name} on {source.node.name} lost {items} on their way "
@@ -70,19 +85,36 @@ class Causes(Oracle):
                 f"{source.error}",
             )
 
+    def _has_lost_its_receiver(self, source: Source, node_id: int) -> bool:
+        return (
+            self._is_closed(source, node_id)
+            or self._has_died(source.node, node_id)
+            or self.is_tainted(source.node.index, node_id)
+        )
+
     def _is_closed(self, source: Source, node_id: int) -> bool:
+        """Whether a receiver was closed that the source may have been sending to."""
         return any(
-            sink.name in self._closed
-            and sink.node.index == node_id
+            sink.node.index == node_id
             and sink.channel == source.channel
+            and self._group_closed_ns(sink) >= source.begun_ns
             for sink in self.cluster.sinks
         )
 
-    def _has_died(self, node_id: int) -> bool:
-        host = self.cluster.hosts[node_id]
-        return host.incarnation > 0 or any(
-            name.startswith(f"{host.name}.") for name in self._gone
-        )
+    def _group_closed_ns(self, sink: Sink) -> int:
+        """Returns when a receiver, or the last member of a fan-out, was closed; -1 if
+        it was not."""
+        group = [each for each in self.cluster.sinks if each.group == sink.group]
+        # Who has become a fan-out is closed with its members.
+        members = [each for each in group if each.name != each.group] or group
+        times_ns = [self._closed_ns.get(each.name, -1) for each in members]
+        return -1 if min(times_ns) < 0 else max(times_ns)
+
+    def _has_died(self, node: Node, node_id: int) -> bool:
+        """Whether the process is gone to which a process sent, or never was one of
+        ours."""
+        met = self._met.get((node.name, node_id), b"")
+        return met in self._gone or met in self.cluster.impostors.incarnations
 
     def _was_cut_off(self, here: int, there: int) -> bool:
         """Whether two nodes had no chance to find each other within the window."""
@@ -92,6 +124,9 @@ class Causes(Oracle):
             config(node).handshake_timeout_s + 2 * config(node).connect_backoff_s[1]
             for node in (here, there)
         )
-        since_ns = self.cluster.world.now_ns - seconds(window_s)
-        calm_ns = self.cluster.disturbances.calm_ns((here, there), max(0, since_ns))
+        pair, disturbances = (here, there), self.cluster.disturbances
+        since_ns = max(0, self.cluster.world.now_ns - seconds(window_s))
+        if not disturbances.was_disturbed(pair, since_ns):
+            return False
+        calm_ns = disturbances.calm_ns(pair, since_ns)
         return calm_ns < min(seconds(patience_s), seconds(window_s))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from comm.errors import ReceiverClosed
 from comm.mpsc import Batch
-from comm.sim.items import read_header
+from comm.sim.items import ITEM_BYTES_MIN, read_header
 from comm.sim.oracles.losses import Losses
 from comm.sim.oracles.model import StreamModel, Violation
 from comm.sim.oracles.oracle import Oracle
@@ -57,6 +57,8 @@ class Delivery(Oracle):
         """These items must be the next ones of their source."""
         if self.is_tainted(sink.node.index, batch.node_id):
             return
+        if len(data) < ITEM_BYTES_MIN:
+            raise Violation("G1", f"sink {sink.name}: {data!r} came, which is no item")
         source = self._source_of(sink, batch, data)
         number = read_header(data).number
         self._require_number(source, sink, number, batch.sequence + first)
@@ -141,8 +143,6 @@ class Delivery(Oracle):
             source, sink.node.index
         ):
             return 0
-        if first >= len(source.accepted) or sink.node.index not in source.legs[first]:
-            return first
         return source.leg_start(first, sink.node.index)
 
     def _is_before(self, other: Sink, sink: Sink) -> bool:
@@ -220,13 +220,10 @@ class Delivery(Oracle):
             )
 
     def _require_complete(self, source: Source, sink: Sink) -> None:
-        node_id, last = sink.node.index, len(source.accepted) - 1
-        if source.is_broadcast:
-            while last >= 0 and node_id not in source.legs[last]:
-                last -= 1
-        if last < 0:
+        if not source.accepted:
             return
-        missing = self._stream(source, sink, last).missing()
+        # Whoever is reached at all has been sent the last one.
+        missing = self._stream(source, sink, len(source.accepted) - 1).missing()
         if missing:
             raise Violation(
                 "G2",

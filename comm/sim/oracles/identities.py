@@ -54,17 +54,18 @@ class Identities(Oracle):
 
     def audit(self) -> None:
         """No stranger is let stay for longer than a handshake may take."""
-        cluster = self.cluster
-        if not cluster.strangers or cluster.impostors.incarnations:
+        strangers = {s.connection: None for s in self.cluster.strangers if s.is_open}
+        if not strangers:
             return
-        for node in cluster.live:
+        for node in self.cluster.live:
+            if not self._is_even(node):
+                continue
             bound_s = node.core.config.handshake_timeout_s + 0.001
             for link in node.links.values():
-                endpoint = link.endpoint
-                if endpoint is None or endpoint.far.host is not cluster.outside:
+                endpoint, age_s = link.endpoint, node.now_s - link.begun_s
+                if endpoint is None or endpoint.number not in strangers:
                     continue
-                age_s = node.now_s - link.begun_s
-                if link.is_known and age_s > bound_s and self._is_even(node):
+                if link.is_known and age_s > bound_s:
                     raise Violation(
                         "G13", f"{node.name} lets a stranger stay for {age_s:.3f} s"
                     )
@@ -72,9 +73,12 @@ class Identities(Oracle):
     def _judge(
         self, node: Driver, node_id: int, incarnation: bytes, old: bytes = b""
     ) -> None:
-        if self._known.get(incarnation) == node_id:
+        owner = self._known.get(incarnation)
+        if owner == node_id or self.is_tainted(node.index, node_id):
             return
-        if self.is_tainted(node.index, node_id):
+        if owner is not None and self.is_tainted(node.index, owner):
+            # What one of ours said of itself was changed on its way.
+            self._taint(node.index, node_id)
             return
         if incarnation not in self.cluster.impostors.incarnations:
             raise Violation("G18", f"{node.name} met nobody's process as {node_id}")
@@ -86,14 +90,18 @@ class Identities(Oracle):
                 "was there to be asked",
             )
         # What is meant for the real one may go to the impostor from now on.
-        self.cluster.tainted[min(node.index, node_id), max(node.index, node_id)] = None
+        self._taint(node.index, node_id)
+
+    def _taint(self, first: int, second: int) -> None:
+        self.cluster.tainted[min(first, second), max(first, second)] = None
 
     def _is_near(self, node: Driver, real: Node) -> bool:
-        now_ns, calm_ns = self.cluster.world.now_ns, seconds(_CALM_S)
-        pair, since_ns = (node.index, real.index), max(0, now_ns - calm_ns)
-        is_calm = self.cluster.disturbances.calm_ns(pair, since_ns) >= calm_ns
+        since_ns = self.cluster.world.now_ns - seconds(_CALM_S)
+        pair, disturbances = (node.index, real.index), self.cluster.disturbances
+        if disturbances.was_disturbed(pair, since_ns):
+            return False
         runs = real.host.state is HostState.RUNNING
-        return is_calm and runs and self._is_even(node) and self._is_even(real)
+        return runs and self._is_even(node) and self._is_even(real)
 
     def _is_even(self, node: Driver) -> bool:
         since_ns = self.cluster.world.now_ns - seconds(2 * _CALM_S)

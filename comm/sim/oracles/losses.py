@@ -61,6 +61,8 @@ class Losses(Oracle):
             for listener in self._listeners:
                 listener(source, event.node_id, items)
             return
+        if not self._may_receive(node, event):
+            raise Violation("G2", f"{node.name} has lost no such items: {event}")
         items = range(event.first_sequence, event.first_sequence + event.count)
         self._discarded[node.name, event.channel, event.node_id].append(items)
 
@@ -79,8 +81,19 @@ class Losses(Oracle):
         if known.lost != told:
             raise Violation("G2", f"source {source.name}: {told} told lost; {known}")
 
+    def _may_receive(self, node: Driver, report: LossReport) -> bool:
+        """Whether a node can have received items of a channel, and thrown them away."""
+        if self.is_tainted(node.index, report.node_id):
+            return True
+        return any(
+            sink.node is node and sink.channel == report.channel
+            for sink in self.cluster.sinks
+        ) or any(
+            source.is_broadcast and source.channel == report.channel
+            for source in self.cluster.sources
+        )
+
     def _source_of(self, node: Driver, report: LossReport) -> Source | None:
-        likely: Source | None = None
         for source in self.cluster.sources:
             if source.node is not node or source.channel != report.channel:
                 continue
@@ -94,8 +107,7 @@ class Losses(Oracle):
             end = report.first_sequence + report.count
             if report.first_sequence == known.delivered or end == known.accepted:
                 return source
-            likely = likely or source
-        return likely
+        return None
 
 
 def _items(source: Source, report: LossReport) -> range:
@@ -106,5 +118,7 @@ def _items(source: Source, report: LossReport) -> range:
     first = report.first_sequence
     if source.is_broadcast:
         numbers = [legs.get(report.node_id, -1) for legs in source.legs]
+        if first not in numbers:
+            raise Violation("G2", f"source {source.name} never sent it: {report}")
         first = len(numbers) - 1 - numbers[::-1].index(first)
     return range(first, first + report.count)
