@@ -146,6 +146,7 @@ def test_the_bound_is_kept_to_a_millisecond(
         with broken("G12", "gave up a link"):
             heartbeats.link_aborted(node, link)
     else:
+        cluster.disturbances.strike([(0, 1)])
         heartbeats.link_aborted(node, link)
         heartbeats.audit()
         link.heard_s -= 0.002

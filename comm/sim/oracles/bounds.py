@@ -1,4 +1,4 @@
-"""Memory: what nodes hold is bounded by windows (G7), and by limits (G13)."""
+"""Memory: what nodes hold is bounded, by windows (G7) and by limits (G13)."""
 
 from __future__ import annotations
 

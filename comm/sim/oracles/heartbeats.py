@@ -77,27 +77,28 @@ class Heartbeats(Oracle):
     def _was_calm(self, node: Driver, link: NodeLink) -> bool:
         """Whether two healthy processes had a healthy link for all that time."""
         cluster, endpoint = self.cluster, link.endpoint
-        if endpoint is None or not self._is_quick(node):
+        if endpoint is None:
             return False
         far = endpoint.far.host
         if far.index >= len(cluster) or self.is_tainted(node.index, far.index):
             return False
-        calm_ns = 2 * seconds(node.core.config.silence_s_max)
-        since_ns = cluster.world.now_ns - calm_ns
+        if not self._is_quick(node, far.index):
+            return False
+        bound_ns = seconds(2 * node.core.config.silence_s_max)
+        since_ns = cluster.world.now_ns - bound_ns
         is_uneven = any(
             cluster.disturbances.was_uneven(index, since_ns)
             for index in (node.index, far.index)
         )
         pair = (node.index, far.index)
-        is_calm = cluster.disturbances.calm_ns(pair, since_ns) >= calm_ns
-        return is_calm and not is_uneven
+        return not (is_uneven or cluster.disturbances.was_disturbed(pair, since_ns))
 
-    def _is_quick(self, node: Driver) -> bool:
+    def _is_quick(self, node: Driver, peer: int) -> bool:
         """Whether an answer always comes within a fraction of the time-out."""
-        usual = self.cluster.weather.usual
-        latency = usual.latency
+        conditions = self.cluster.network.path(node.index, peer).conditions
+        latency = conditions.latency
         longest_ns = latency.base_ns + _LONG_TAIL * latency.spread_ns
-        is_free = usual.bytes_per_s is None and not usual.loss_permille
+        is_free = conditions.bytes_per_s is None and not conditions.loss_permille
         return is_free and 8 * longest_ns < seconds(
             node.core.config.heartbeat_timeout_s
         )

@@ -43,7 +43,7 @@ class Leaving(Oracle):
         if not 0 < now_ns - left_ns < SECOND:
             return
         pair = (node.index, event.node_id)
-        if self.cluster.disturbances.calm_ns(pair, left_ns) == now_ns - left_ns:
+        if not self.cluster.disturbances.was_disturbed(pair, left_ns):
             raise Violation(
                 "G14", f"{node.name} was not told that node {event.node_id} has left"
             )
