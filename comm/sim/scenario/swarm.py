@@ -60,7 +60,7 @@ def draw_scenario(seed: int) -> Scenario:
         read_bytes=stream("read").pick((256 << 10, 64 << 10, 1000, 100)),
         high_bytes=stream("high").pick((256 << 10, 4096, 100)),
         offsets_ns=tuple(stream("offsets").below(1000) * SECOND for _ in range(nodes)),
-        steps=_draw_steps(stream("steps"), nodes, config, duration_ns),
+        steps=_draw_steps(stream("steps"), config, duration_ns),
         faults=_draw_faults(stream("faults"), nodes, config, duration_ns),
         duration_ns=duration_ns,
         survivors=_draw_survivors(stream("survivors"), nodes),
@@ -112,9 +112,7 @@ def _draw_survivors(draw: Stream, nodes: int) -> tuple[int, ...]:
     return tuple(sorted(draw.sample(range(nodes), draw.between(1, nodes - 1))))
 
 
-def _draw_steps(
-    draw: Stream, nodes: int, config: Config, duration_ns: int
-) -> tuple[Step, ...]:
+def _draw_steps(draw: Stream, config: Config, duration_ns: int) -> tuple[Step, ...]:
     kinds = [kind for kind in STEPS if kind == "Offer" or draw.happens(800)]
     weighted = [kind for kind in kinds for _ in range(_STEP_WEIGHTS[kind])]
     # A cluster in which nothing can be sent is a waste of time.
@@ -130,7 +128,6 @@ def _draw_steps(
         kind = draw.pick(weighted)
         at_ns = draw.pick(starts_ns) + draw.below(draw.pick((1, MS, 300 * MS)))
         steps.append(STEPS[kind](at_ns=at_ns, **_step_fields(kind, draw, config)))
-    del nodes
     return tuple(sorted(steps, key=lambda step: step.at_ns))
 
 
