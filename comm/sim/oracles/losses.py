@@ -104,8 +104,10 @@ class Losses(Oracle):
                 return source
             if known.node_id != report.node_id:
                 continue
+            # What was not sent is lost by giving up, and else what is not delivered.
             end = report.first_sequence + report.count
-            if report.first_sequence == known.delivered or end == known.accepted:
+            is_given_up = source.is_aborted and end == known.accepted
+            if is_given_up or report.first_sequence == known.delivered:
                 return source
         return None
 

@@ -125,7 +125,9 @@ def _run(cluster: MachineCluster, injector: Injector, scenario: Scenario) -> Non
     for index in range(scenario.nodes):
         cluster.start(index)
     for step in scenario.steps:
-        cluster.world.at(step.at_ns, step.take, cluster)
+        # What comes too late is not done, as faults then are not brought about.
+        if step.at_ns <= scenario.duration_ns:
+            cluster.world.at(step.at_ns, step.take, cluster)
     cluster.world.run_to(scenario.duration_ns)
     survivors, keeps_stalls = scenario.survivors, scenario.keeps_stalls
     bring_to_rest(cluster, injector, survivors, keeps_stalls=keeps_stalls)

@@ -161,8 +161,11 @@ class _Rest:
         return (min(first, second), max(first, second)) in self.cluster.tainted
 
     def _is_tainted(self, source: Source) -> bool:
-        """Whether bytes of its node were changed, so that nothing is promised."""
-        return any(source.node.index in pair for pair in self.cluster.tainted)
+        """Whether bytes on its ways were changed, so that nothing is promised."""
+        here, sender = source.node.index, source.sender
+        if sender is not None:
+            return self._is_apart(here, sender.node_id)
+        return any(here in pair for pair in self.cluster.tainted)
 
     def _leads_to_a_stall(self, source: Source) -> bool:
         """Whether somebody who does not receive keeps it from finishing, rightly."""
