@@ -17,7 +17,7 @@ def test_dask_plays_a_sweep(tmp_path: Path) -> None:
     options = {
         "n_workers": "1",
         "threads_per_worker": "1",
-        "dashboard_address": "null",
+        "dashboard_address": ":0",
         "processes": "true",
     }
     arguments = ("--seeds", "4", "--batch", "2", "--artifacts", tmp_path / "found")
