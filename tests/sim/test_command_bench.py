@@ -9,7 +9,7 @@ from tests.sim.commands import run_here
 @pytest.mark.parametrize("name", WORKLOADS)
 def test_each_workload_can_be_measured(name: str) -> None:
     """A workload gives its figures beside its target."""
-    printed = run_here("bench", name, "--rounds", "1", "--size", "0.01")
+    printed = run_here("bench", name, "--rounds", "1", "--size", "0.01", "--cpu-time")
     assert printed.status == 0
     (row,) = (
         line for line in printed.text.splitlines() if WORKLOADS[name].unit in line

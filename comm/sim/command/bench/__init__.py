@@ -8,9 +8,10 @@ import gc
 import io
 import pstats
 from statistics import median
+import time
 
 from comm.sim.command.arguments import positive, whole
-from comm.sim.command.bench.workloads import WORKLOADS, Sample, Workload
+from comm.sim.command.bench.workloads import WORKLOADS, Effort, Sample, Workload
 from comm.sim.command.console import Console
 
 
@@ -49,6 +50,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "The oracles watch every step whatever it is",
     )
     add(
+        "--cpu-time",
+        action="store_true",
+        help="measure the time of the processor instead of that on the wall: steadier "
+        "where others work, too",
+    )
+    add(
         "--profile",
         choices=tuple(WORKLOADS),
         metavar="WORKLOAD",
@@ -81,7 +88,12 @@ def run(options: argparse.Namespace, console: Console) -> int:
 def _round(workload: Workload, options: argparse.Namespace) -> Sample:
     # The garbage of the round before is none of this one's business.
     gc.collect()
-    return workload.run(options.size, options.check_every)
+    return workload.run(_effort(options))
+
+
+def _effort(options: argparse.Namespace) -> Effort:
+    clock = time.process_time if options.cpu_time else time.perf_counter
+    return Effort(options.size, options.check_every, clock)
 
 
 def _row(name: str, workload: Workload, samples: list[Sample]) -> tuple[str, ...]:
@@ -105,7 +117,7 @@ def _number(value: float) -> str:
 
 def _profile(workload: Workload, options: argparse.Namespace, console: Console) -> None:
     profile = cProfile.Profile()
-    profile.runcall(workload.run, options.size, options.check_every)
+    profile.runcall(workload.run, _effort(options))
     text = io.StringIO()
     statistics = pstats.Stats(profile, stream=text).strip_dirs()
     statistics.sort_stats("tottime").print_stats(_FUNCTIONS_MAX)

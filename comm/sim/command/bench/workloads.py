@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-import time
 
 from comm.sim.choices import Seeded
 from comm.sim.faults import (
@@ -27,9 +26,24 @@ from comm.sim.scenario import draw_scenario, play
 from comm.sim.world import MS, SECOND
 
 
-__all__ = ["WORKLOADS", "Sample", "Workload"]
+__all__ = ["WORKLOADS", "Effort", "Sample", "Workload"]
 
 _SETTLED_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """How to run a workload.
+
+    Attributes:
+        size: How large it is, in terms of its usual size.
+        check_every: Behind how many steps cores check themselves; 0 for never.
+        clock: What measures the time, in seconds.
+    """
+
+    size: float
+    check_every: int
+    clock: Callable[[], float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,24 +84,25 @@ class Workload:
 
     Attributes:
         about: What it is, for people.
-        run: Runs it once. It is given how much of its usual size, and behind how many
-            steps the cores check themselves.
+        run: Runs it once.
         figure: What counts, of a sample.
         unit: What that is.
         target: How much of it there should be; None for no target.
     """
 
     about: str
-    run: Callable[[float, int], Sample]
+    run: Callable[[Effort], Sample]
     figure: Callable[[Sample], float]
     unit: str
     target: float | None
 
 
-def _items(size: float, check_every: int) -> Sample:
+def _items(effort: Effort) -> Sample:
     """Small items in large batches through one link."""
-    count = round(400_000 * size)
-    with MachineCluster(nodes=2, seed="items", check_every=check_every) as cluster:
+    count = round(400_000 * effort.size)
+    with MachineCluster(
+        nodes=2, seed="items", check_every=effort.check_every
+    ) as cluster:
         cluster.meet()
         sink = cluster[0].open()
         source = _connect(cluster[1], sink)
@@ -98,13 +113,15 @@ def _items(size: float, check_every: int) -> Sample:
             cluster.run_until(lambda: sink.received == count)
             return count
 
-        return _measure(cluster, run)
+        return _measure(cluster, effort, run)
 
 
-def _messages(burst: int, size: float, check_every: int) -> Sample:
+def _messages(burst: int, effort: Effort) -> Sample:
     """A hundred messages a second round a ring of three, while things go wrong."""
-    duration_s = max(10, round(120 * size))
-    with MachineCluster(nodes=3, seed="chaos", check_every=check_every) as cluster:
+    duration_s = max(10, round(120 * effort.size))
+    with MachineCluster(
+        nodes=3, seed="chaos", check_every=effort.check_every
+    ) as cluster:
         cluster.meet()
         sinks = [node.open() for node in cluster.live]
         following = zip(cluster.live, sinks[1:] + sinks[:1], strict=True)
@@ -123,7 +140,7 @@ def _messages(burst: int, size: float, check_every: int) -> Sample:
 
         cluster.run(_SETTLED_S)
         Injector(cluster, _chaos(cluster.world.now_ns, duration_s))
-        return _measure(cluster, run)
+        return _measure(cluster, effort, run)
 
 
 def _chaos(start_ns: int, duration_s: int) -> list[Fault]:
@@ -153,10 +170,12 @@ _CHAOS: tuple[Callable[[int, int, int], Fault], ...] = (
 )
 
 
-def _idle(size: float, check_every: int) -> Sample:
+def _idle(effort: Effort) -> Sample:
     """Three nodes that have nothing to say but that they are there."""
-    duration_s = max(10, round(2000 * size))
-    with MachineCluster(nodes=3, seed="idle", check_every=check_every) as cluster:
+    duration_s = max(10, round(2000 * effort.size))
+    with MachineCluster(
+        nodes=3, seed="idle", check_every=effort.check_every
+    ) as cluster:
         cluster.meet()
         cluster.run(_SETTLED_S)
 
@@ -164,7 +183,7 @@ def _idle(size: float, check_every: int) -> Sample:
             cluster.run(duration_s)
             return 0
 
-        return _measure(cluster, run)
+        return _measure(cluster, effort, run)
 
 
 def _connect(node: Node, sink: Sink) -> Source:
@@ -172,24 +191,24 @@ def _connect(node: Node, sink: Sink) -> Source:
     return node.connect(sink.sender)
 
 
-def _measure(cluster: MachineCluster, run: Callable[[], int]) -> Sample:
-    world = cluster.world
-    events, now_ns, began_at = world.events, world.now_ns, time.perf_counter()
+def _measure(cluster: MachineCluster, effort: Effort, run: Callable[[], int]) -> Sample:
+    world, clock = cluster.world, effort.clock
+    events, now_ns, began_at = world.events, world.now_ns, clock()
     amount = run()
-    wall_s = time.perf_counter() - began_at
+    wall_s = clock() - began_at
     simulated_s = (world.now_ns - now_ns) / SECOND
     return Sample(wall_s, amount, world.events - events, simulated_s)
 
 
-def _swarm(size: float, check_every: int) -> Sample:
+def _swarm(effort: Effort) -> Sample:
     """The first seeds of the reference swarm."""
-    seeds, events, simulated_s = max(1, round(20 * size)), 0, 0.0
-    began_at = time.perf_counter()
+    seeds, events, simulated_s = max(1, round(20 * effort.size)), 0, 0.0
+    began_at = effort.clock()
     for seed in range(seeds):
-        outcome = play(draw_scenario(seed), check_every=check_every)
+        outcome = play(draw_scenario(seed), check_every=effort.check_every)
         events += outcome.events
         simulated_s += outcome.simulated_s
-    return Sample(time.perf_counter() - began_at, seeds, events, simulated_s)
+    return Sample(effort.clock() - began_at, seeds, events, simulated_s)
 
 
 WORKLOADS = {
