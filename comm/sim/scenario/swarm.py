@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import fields
+from typing import Any
 
 from comm.config import Config
 from comm.sim.choices import Seeded, Stream
@@ -21,11 +22,21 @@ from comm.sim.scenario.steps import STEPS, Step
 from comm.sim.world import MS, SECOND, US, seconds
 
 
-__all__ = ["draw_scenario"]
+__all__ = [
+    "STEP_WEIGHTS",
+    "draw_buffers",
+    "draw_conditions",
+    "draw_config",
+    "draw_duration",
+    "draw_scenario",
+    "draw_survivors",
+    "fault_fields",
+    "step_fields",
+]
 
 _NODES = (2, 3, 2, 3, 4, 2, 3, 1, 4, 5, 6, 7, 8, 9)
 
-_STEP_WEIGHTS = {
+STEP_WEIGHTS = {
     "Open": 4,
     "Connect": 8,
     "Broadcast": 2,
@@ -48,14 +59,14 @@ def draw_scenario(seed: int) -> Scenario:
     choices = Seeded(f"swarm {seed}")
     stream = choices.stream
     nodes = stream("nodes").pick(_NODES)
-    config = _draw_config(stream("config"))
+    config = draw_config(stream("config"))
     duration_ns = stream("duration").between(4, 40) * SECOND
     return Scenario(
         nodes=nodes,
         seed=seed,
         config=config,
-        conditions=_draw_conditions(stream("conditions")),
-        buffers=_draw_buffers(stream("buffers")),
+        conditions=draw_conditions(stream("conditions")),
+        buffers=draw_buffers(stream("buffers")),
         is_prompt=stream("prompt").pick((True, False)),
         read_bytes=stream("read").pick((256 << 10, 64 << 10, 1000, 100)),
         high_bytes=stream("high").pick((256 << 10, 4096, 100)),
@@ -63,12 +74,13 @@ def draw_scenario(seed: int) -> Scenario:
         steps=_draw_steps(stream("steps"), nodes, config, duration_ns),
         faults=_draw_faults(stream("faults"), nodes, config, duration_ns),
         duration_ns=duration_ns,
-        survivors=_draw_survivors(stream("survivors"), nodes),
+        survivors=draw_survivors(stream("survivors"), nodes),
         keeps_stalls=stream("stalls").happens(300),
     )
 
 
-def _draw_config(draw: Stream) -> Config:
+def draw_config(draw: Stream) -> Config:
+    """Draws the limits of all nodes."""
     interval_s = draw.pick((1.0, 0.5, 0.2, 2.0))
     timeout_s = draw.pick((5.0, 2.0, 1.0))
     first_s = draw.pick((0.1, 0.05, 0.3))
@@ -87,7 +99,8 @@ def _draw_config(draw: Stream) -> Config:
     )
 
 
-def _draw_conditions(draw: Stream) -> Conditions:
+def draw_conditions(draw: Stream) -> Conditions:
+    """Draws what the paths usually are like."""
     base_ns = draw.pick((100 * US, 1 * US, 5 * MS, 40 * MS))
     return Conditions(
         latency=Latency(
@@ -101,12 +114,14 @@ def _draw_conditions(draw: Stream) -> Conditions:
     )
 
 
-def _draw_buffers(draw: Stream) -> Buffers:
+def draw_buffers(draw: Stream) -> Buffers:
+    """Draws what the kernels usually hold."""
     size = draw.pick((256 << 10, 64 << 10, 4096, 500))
     return Buffers(send_bytes=size, receive_bytes=draw.pick((size, 256 << 10, 2000)))
 
 
-def _draw_survivors(draw: Stream, nodes: int) -> tuple[int, ...]:
+def draw_survivors(draw: Stream, nodes: int) -> tuple[int, ...]:
+    """Draws who survives; most often all do."""
     if nodes == 1 or not draw.happens(250):
         return ()
     return tuple(sorted(draw.sample(range(nodes), draw.between(1, nodes - 1))))
@@ -116,25 +131,26 @@ def _draw_steps(
     draw: Stream, nodes: int, config: Config, duration_ns: int
 ) -> tuple[Step, ...]:
     kinds = [kind for kind in STEPS if kind == "Offer" or draw.happens(800)]
-    weighted = [kind for kind in kinds for _ in range(_STEP_WEIGHTS[kind])]
+    weighted = [kind for kind in kinds for _ in range(STEP_WEIGHTS[kind])]
     # A cluster in which nothing can be sent is a waste of time.
     steps: list[Step] = []
     for number in range(draw.between(1, 3)):
-        steps.append(STEPS["Open"](at_ns=number, **_step_fields("Open", draw, config)))
+        steps.append(STEPS["Open"](at_ns=number, **step_fields("Open", draw, config)))
         for _ in range(draw.between(1, 3)):
-            given = _step_fields("Connect", draw, config) | {"sink": number}
+            given = step_fields("Connect", draw, config) | {"sink": number}
             steps.append(STEPS["Connect"](at_ns=MS + number, **given))
     bursts = draw.between(1, 12)
     starts_ns = sorted(draw.below(duration_ns) for _ in range(bursts))
     for _ in range(draw.between(10, 90)):
         kind = draw.pick(weighted)
         at_ns = draw.pick(starts_ns) + draw.below(draw.pick((1, MS, 300 * MS)))
-        steps.append(STEPS[kind](at_ns=at_ns, **_step_fields(kind, draw, config)))
+        steps.append(STEPS[kind](at_ns=at_ns, **step_fields(kind, draw, config)))
     del nodes
     return tuple(sorted(steps, key=lambda step: step.at_ns))
 
 
-def _step_fields(kind: str, draw: Stream, config: Config) -> dict[str, int]:
+def step_fields(kind: str, draw: Stream, config: Config) -> dict[str, int]:
+    """Draws what a step of a kind is like, but for its time."""
     names = [field.name for field in fields(STEPS[kind]) if field.name != "at_ns"]
     return {name: _STEP_FIELDS[name](draw, config) for name in names}
 
@@ -176,17 +192,24 @@ def _draw_faults(
     faults: list[Fault] = []
     for _ in range(draw.pick((1, 2, 4, 8, 14))):
         kind = draw.pick(kinds)
-        at_ns, for_ns = draw.below(duration_ns), _draw_duration(draw, config)
-        given = {
-            field.name: _FAULT_FIELDS[field.name](draw, nodes, config)
-            for field in fields(CATALOGUE[kind])
-            if field.name not in {"at_ns", "for_ns"}
-        }
+        at_ns, for_ns = draw.below(duration_ns), draw_duration(draw, config)
+        given = fault_fields(kind, draw, nodes, config)
         faults.append(CATALOGUE[kind](at_ns=at_ns, for_ns=for_ns, **given))
     return tuple(sorted(faults, key=lambda fault: fault.at_ns))
 
 
-def _draw_duration(draw: Stream, config: Config) -> int:
+def fault_fields(kind: str, draw: Stream, nodes: int, config: Config) -> dict[str, Any]:
+    """Draws what a fault of a kind is like, but for its times."""
+    names = [field.name for field in fields(CATALOGUE[kind])]
+    return {
+        name: _FAULT_FIELDS[name](draw, nodes, config)
+        for name in names
+        if name not in {"at_ns", "for_ns"}
+    }
+
+
+def draw_duration(draw: Stream, config: Config) -> int:
+    """Draws how long a fault lasts: less, or more, than the limits of patience."""
     silence_s, window_s = config.silence_s_max, config.resume_window_s
     longest_s = draw.pick((0.2, silence_s, 2 * silence_s, window_s, 2 * window_s))
     return max(MS, seconds(longest_s) * draw.between(1, 100) // 100)
