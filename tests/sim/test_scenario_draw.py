@@ -8,7 +8,7 @@ from dataclasses import fields
 from comm.sim.choices import Seeded
 from comm.sim.faults import CATALOGUE
 from comm.sim.scenario import STEPS, draw_scenario
-from comm.sim.scenario.swarm import _FAULT_FIELDS, _STEP_FIELDS, _STEP_WEIGHTS
+from comm.sim.scenario.swarm import _FAULT_FIELDS, _STEP_FIELDS, STEP_WEIGHTS
 from comm.sim.world import MS, SECOND
 
 
@@ -34,7 +34,7 @@ def test_every_field_can_be_drawn() -> None:
     for kinds, drawn in ((STEPS, _STEP_FIELDS), (CATALOGUE, _FAULT_FIELDS)):
         names = {field.name for kind in kinds.values() for field in fields(kind)}
         assert set(drawn) == names - {"at_ns", "for_ns"}
-    assert set(_STEP_WEIGHTS) == set(STEPS)
+    assert set(STEP_WEIGHTS) == set(STEPS)
 
 
 def test_everything_comes_up() -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from comm.config import Config
 from comm.sim.choices import Seeded, Stream
@@ -22,11 +22,21 @@ from comm.sim.scenario.steps import STEPS, Connect, Offer, Open, Step
 from comm.sim.world import MS, SECOND, US, seconds
 
 
-__all__ = ["draw_scenario"]
+__all__ = [
+    "STEP_WEIGHTS",
+    "draw_buffers",
+    "draw_conditions",
+    "draw_config",
+    "draw_duration",
+    "draw_scenario",
+    "draw_survivors",
+    "fault_fields",
+    "step_fields",
+]
 
 _NODES = (2, 3, 2, 3, 2, 3, 4, 2, 3, 2, 1, 4, 5, 7, 9)
 
-_STEP_WEIGHTS = {
+STEP_WEIGHTS = {
     "Open": 4,
     "Connect": 8,
     "Broadcast": 2,
@@ -62,7 +72,7 @@ def draw_scenario(seed: int) -> Scenario:
     choices = Seeded(f"swarm {seed}")
     stream = choices.stream
     nodes = stream("nodes").pick(_NODES)
-    config = _draw_config(stream("config"))
+    config = draw_config(stream("config"))
     duration_ns = stream("duration").between(4, 40) * SECOND
     steps = _draw_steps(stream("steps"), config, duration_ns)
     talking = _talking(steps, nodes)
@@ -71,8 +81,8 @@ def draw_scenario(seed: int) -> Scenario:
         nodes=nodes,
         seed=seed,
         config=config,
-        conditions=_draw_conditions(stream("conditions")),
-        buffers=_draw_buffers(stream("buffers")),
+        conditions=draw_conditions(stream("conditions")),
+        buffers=draw_buffers(stream("buffers")),
         is_prompt=stream("prompt").pick((True, False)),
         read_bytes=stream("read").pick((256 << 10, 64 << 10, 1000, 100)),
         high_bytes=stream("high").pick((256 << 10, 4096, 100)),
@@ -80,12 +90,13 @@ def draw_scenario(seed: int) -> Scenario:
         steps=steps,
         faults=_draw_faults(stream("faults"), stage),
         duration_ns=duration_ns,
-        survivors=_draw_survivors(stream("survivors"), nodes),
+        survivors=draw_survivors(stream("survivors"), nodes),
         keeps_stalls=stream("stalls").happens(300),
     )
 
 
-def _draw_config(draw: Stream) -> Config:
+def draw_config(draw: Stream) -> Config:
+    """Draws the limits of all nodes."""
     interval_s = draw.pick((1.0, 0.5, 0.2, 2.0))
     timeout_s = draw.pick((5.0, 2.0, 1.0))
     first_s = draw.pick((0.1, 0.05, 0.3))
@@ -104,7 +115,8 @@ def _draw_config(draw: Stream) -> Config:
     )
 
 
-def _draw_conditions(draw: Stream) -> Conditions:
+def draw_conditions(draw: Stream) -> Conditions:
+    """Draws what the paths usually are like."""
     base_ns = draw.pick((100 * US, 5 * MS, 1 * US, 40 * MS, 20 * MS))
     return Conditions(
         latency=Latency(
@@ -118,12 +130,14 @@ def _draw_conditions(draw: Stream) -> Conditions:
     )
 
 
-def _draw_buffers(draw: Stream) -> Buffers:
+def draw_buffers(draw: Stream) -> Buffers:
+    """Draws what the kernels usually hold."""
     size = draw.pick((256 << 10, 64 << 10, 4096, 500))
     return Buffers(send_bytes=size, receive_bytes=draw.pick((size, 256 << 10, 2000)))
 
 
-def _draw_survivors(draw: Stream, nodes: int) -> tuple[int, ...]:
+def draw_survivors(draw: Stream, nodes: int) -> tuple[int, ...]:
+    """Draws who survives; most often all do."""
     if nodes == 1 or not draw.happens(250):
         return ()
     return tuple(sorted(draw.sample(range(nodes), draw.between(1, nodes - 1))))
@@ -131,7 +145,7 @@ def _draw_survivors(draw: Stream, nodes: int) -> tuple[int, ...]:
 
 def _draw_steps(draw: Stream, config: Config, duration_ns: int) -> tuple[Step, ...]:
     kinds = [kind for kind in STEPS if kind == "Offer" or draw.happens(800)]
-    weighted = [kind for kind in kinds for _ in range(_STEP_WEIGHTS[kind])]
+    weighted = [kind for kind in kinds for _ in range(STEP_WEIGHTS[kind])]
     steps = _draw_beginning(draw, config, duration_ns)
     bursts = draw.between(1, 12)
     starts_ns = sorted(draw.below(duration_ns) for _ in range(bursts))
@@ -169,9 +183,13 @@ def _draw_beginning(draw: Stream, config: Config, duration_ns: int) -> list[Step
 def _draw_step(
     kind: str, at_ns: int, draw: Stream, config: Config, **given: int
 ) -> Step:
+    return STEPS[kind](at_ns=at_ns, **step_fields(kind, draw, config) | given)
+
+
+def step_fields(kind: str, draw: Stream, config: Config) -> dict[str, int]:
+    """Draws what a step of a kind is like, but for its time."""
     names = [field.name for field in fields(STEPS[kind]) if field.name != "at_ns"]
-    drawn = {name: _STEP_FIELDS[name](draw, config) for name in names}
-    return STEPS[kind](at_ns=at_ns, **drawn | given)
+    return {name: _STEP_FIELDS[name](draw, config) for name in names}
 
 
 def _draw_size(draw: Stream, config: Config) -> int:
@@ -233,19 +251,25 @@ def _draw_faults(draw: Stream, stage: _Stage) -> tuple[Fault, ...]:
 
 def _draw_fault(draw: Stream, kind: str, stage: _Stage) -> Fault:
     nodes, config, duration_ns, moments_ns, talking = stage
-    at_ns, for_ns = draw.below(duration_ns), _draw_duration(draw, config)
+    at_ns, for_ns = draw.below(duration_ns), draw_duration(draw, config)
     if moments_ns and draw.happens(700):
         late_ns = draw.below(draw.pick((60 * MS, 5 * MS, 200 * MS, SECOND)))
         at_ns = draw.pick(moments_ns) + late_ns
-    given = {
-        field.name: _FAULT_FIELDS[field.name](draw, nodes, config)
-        for field in fields(CATALOGUE[kind])
-        if field.name not in {"at_ns", "for_ns"}
-    }
+    given = fault_fields(kind, draw, nodes, config)
     if talking and draw.happens(700):
         aimed = _aim(*draw.sample(draw.pick(talking), 2))
         given |= {name: aimed[name] for name in given if name in aimed}
     return CATALOGUE[kind](at_ns=at_ns, for_ns=for_ns, **given)
+
+
+def fault_fields(kind: str, draw: Stream, nodes: int, config: Config) -> dict[str, Any]:
+    """Draws what a fault of a kind is like, but for its times."""
+    names = [field.name for field in fields(CATALOGUE[kind])]
+    return {
+        name: _FAULT_FIELDS[name](draw, nodes, config)
+        for name in names
+        if name not in {"at_ns", "for_ns"}
+    }
 
 
 def _in_order(faults: Iterable[Fault]) -> tuple[Fault, ...]:
@@ -275,7 +299,8 @@ def _aim(first: int, second: int) -> dict[str, object]:
     return aimed | dict.fromkeys(other, second) | {"left": (first,)}
 
 
-def _draw_duration(draw: Stream, config: Config) -> int:
+def draw_duration(draw: Stream, config: Config) -> int:
+    """Draws how long a fault lasts: less, or more, than the limits of patience."""
     silence_s, window_s = config.silence_s_max, config.resume_window_s
     if draw.happens(200):
         # One side may have given up then, and the other not yet.
