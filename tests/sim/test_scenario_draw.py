@@ -68,7 +68,7 @@ def test_worlds_differ_in_their_shape() -> None:
 
 
 def test_what_is_drawn_can_be_done() -> None:
-    """Steps and faults are in order and begin within the run, or so; there is a channel,
+    """Steps and faults are in order, and begin within the run or so; there is a channel
     and somebody who sends; a cluster of one has no faults; survivors are some of the
     nodes, and not all."""
     for s in DRAWN:
