@@ -75,7 +75,7 @@ KINDS: list[tuple[Fault, list[tuple[int, int]], list[int]]] = [
     (SwallowConnections(at_ns=1, node=4), OF_ONE, []),
     (FailNames(at_ns=1, node=1), OF_ONE, []),
     (FillBacklog(at_ns=1, node=1, backlog=3), OF_ONE, []),
-    (ReorderConnections(at_ns=1, delay_ns=9), NONE, []),
+    (ReorderConnections(at_ns=1, delay_ns=9), ALL, []),
     (PowerCut(at_ns=1, node=1), OF_ONE, []),
     (Kill(at_ns=1, node=1), OF_ONE, []),
     (Leave(at_ns=1, node=1), OF_ONE, []),

@@ -308,6 +308,17 @@ def test_who_has_died_loses(cluster: MachineCluster, dark: bool) -> None:
         judge(cluster, source)
 
 
+@pytest.mark.parametrize("how", ["crash", "leave"])
+def test_who_is_gone_is_excuse_enough(cluster: MachineCluster, how: str) -> None:
+    """It is the end of the process that counts, and not that it cannot be reached."""
+    source, _ = channel(cluster)
+    getattr(cluster, how)(0)
+    cluster.disturbances._pairs.clear()
+    judge(cluster, source)
+    with broken("G1", "nothing was wrong"):
+        judge(cluster, source, node_id=2)
+
+
 def test_who_has_left_loses(cluster: MachineCluster) -> None:
     """What was sent to a node that has left is lost."""
     source, _ = channel(cluster)

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from comm.sim.faults.base import Fault, Met, Pair, pairs_of
+from comm.sim.faults.base import Fault, Met, Pair, all_pairs, pairs_of
 from comm.sim.network import PASS, Deliver, Packet, PacketKind, Pass
 
 
@@ -131,6 +131,10 @@ class ReorderConnections(Fault):
     def end(self, cluster: MachineCluster) -> None:
         """Removes it."""
         cluster.weather.drop(self)
+
+    def disturbs(self, size: int) -> Iterable[Pair]:
+        """Returns all pairs: a connection may take longer than a handshake may."""
+        return all_pairs(size)
 
 
 class _EveryOther:

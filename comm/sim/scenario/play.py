@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from comm.sim.choices import Recorder
 from comm.sim.faults import Injector
 from comm.sim.machine import MachineCluster
+from comm.sim.oracles import Violation
 from comm.sim.scenario.rest import bring_to_rest, leave
 from comm.sim.scenario.scenario import Scenario
 from comm.sim.trace import Trace
@@ -100,8 +101,7 @@ def play(
     try:
         _run(cluster, injector, scenario)
     except Exception as error:  # noqa: BLE001 - whatever it is, it is what was sought
-        kind = getattr(error, "promise", type(error).__name__)
-        failure = Failure(kind, str(error), error)
+        failure = _failure(error)
     return Outcome(
         scenario=scenario,
         failure=failure,
@@ -112,6 +112,12 @@ def play(
         delivered=sum(sink.received for sink in cluster.sinks),
         fired=injector.fired,
     )
+
+
+def _failure(error: Exception) -> Failure:
+    if isinstance(error, Violation):
+        return Failure(error.promise, error.text, error)
+    return Failure(type(error).__name__, str(error), error)
 
 
 def _run(cluster: MachineCluster, injector: Injector, scenario: Scenario) -> None:
