@@ -58,9 +58,9 @@ def has_received(sink: Sink, count: int) -> bool:
 
 def ping() -> tuple[float, int]:
     def send_one_by_one(cluster: MachineCluster) -> None:
-        sink = cluster.open(0)
+        sink = cluster[0].open()
         assert sink.sender is not None
-        source = cluster.connect(1, sink.sender)
+        source = cluster[1].connect(sink.sender)
         for count in range(1, ITEMS + 1):
             source.offer(1, 20)
             cluster.run_until(partial(has_received, sink, count))
@@ -74,7 +74,7 @@ def idle() -> tuple[float, int]:
 
 def measure(part: Callable[[MachineCluster], None]) -> tuple[float, int]:
     """Returns the seconds that a part took, and how many events happened in it."""
-    with MachineCluster(nodes=2, seed=7, checks=False) as cluster:
+    with MachineCluster(nodes=2, seed=7, oracles=False, check_every=0) as cluster:
         cluster.meet()
         before, begun_s = cluster.world.events, perf_counter()
         part(cluster)

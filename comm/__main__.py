@@ -11,12 +11,19 @@ import sys
 __all__ = ["main"]
 
 _COMMANDS = {
-    "demo": "run a cluster of real processes and verify each step",
-    "doctor": "check this installation, and explain what is wrong with it",
+    "demo": ("comm.demo", "run a cluster of real processes and verify each step"),
+    "doctor": (
+        "comm.doctor",
+        "check this installation, and explain what is wrong with it",
+    ),
+    "sim": (
+        "comm.sim.command",
+        "run many simulated clusters in which everything fails",
+    ),
 }
-"""Each command is the module `comm.<command>`, whose `main` takes the rest of the
-line and returns the exit status. It is imported only when it was asked for, so that
-the doctor runs where the library cannot."""
+"""Each command has a module, whose `main` takes the rest of the line and returns the
+exit status. It is imported only when it was asked for, so that the doctor runs where
+the library cannot."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -26,7 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: The command line behind the program's name; `sys.argv[1:]` if left out.
     """
     command, rest = _parse(argv)
-    status: int = import_module(f"comm.{command}").main(rest)
+    status: int = import_module(_COMMANDS[command][0]).main(rest)
     return status
 
 
@@ -37,7 +44,7 @@ def _parse(argv: Sequence[str] | None) -> tuple[str, list[str]]:
         epilog="`python -m comm COMMAND --help` tells more about one command.",
     )
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for name, summary in _COMMANDS.items():
+    for name, (_, summary) in _COMMANDS.items():
         commands.add_parser(name, help=summary, add_help=False)
     known, rest = parser.parse_known_args(argv)
     return known.command, rest

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from comm.errors import ProtocolError, UsageError
 from comm.fabric import Carrier, Fabric, channel_name
+from comm.marks import Mark, reached
 from comm.mpsc.inlet import Inlet
 from comm.mpsc.receiver import ReceiverCore
 from comm.mpsc.sender import ItemKind
@@ -64,6 +65,8 @@ class Router:
         receiver = self._parked.pop(channel, None)
         if receiver is None:
             receiver = ReceiverCore(self._fabric, self, channel, item)
+        elif receiver.inlets:
+            reached(Mark.PARKED)
         self._broadcast[channel] = receiver
         receiver.claim(item)
         return receiver
@@ -117,6 +120,7 @@ class Router:
                 return self._park(carrier, body.channel)
             return receiver, Reason.NONE
         if body.incarnation != self._incarnation:
+            reached(Mark.STALE_SENDER)
             return None, Reason.STALE_SENDER
         receiver = self._mpsc.get(body.channel)
         return receiver, Reason.NO_CHANNEL if receiver is None else Reason.NONE
@@ -131,6 +135,7 @@ class Router:
             for inlet in receiver.inlets
         )
         if waiting >= self._fabric.config.parked_channels_max:
+            reached(Mark.PARKING_FULL)
             return None, Reason.PARKING_FULL
         receiver = self._parked.get(channel)
         if receiver is None:

@@ -54,17 +54,22 @@ class Timers:
     Setting and cancelling cost O(log n), and the earliest is known at once.
     """
 
-    __slots__ = ("_deadlines", "_order")
+    __slots__ = ("_deadlines", "_earliest", "_order")
 
     def __init__(self) -> None:
         self._deadlines: dict[TimerKey, float] = {}
         self._order: SortedList[tuple[float, TimerKey]] = SortedList()
+        # The first of the order, for which every step asks.
+        self._earliest: tuple[float, TimerKey] | None = None
 
     def set(self, key: TimerKey, at: float) -> None:
         """Sets the deadline of `key`, in place of the one it had."""
         self.cancel(key)
         self._deadlines[key] = at
-        self._order.add((at, key))
+        entry = (at, key)
+        self._order.add(entry)
+        if self._earliest is None or entry < self._earliest:
+            self._earliest = entry
 
     def set_default(self, key: TimerKey, at: float) -> None:
         """Sets the deadline of `key` unless it has one."""
@@ -75,22 +80,29 @@ class Timers:
         """Removes the deadline of `key`, if it has one."""
         at = self._deadlines.pop(key, None)
         if at is not None:
-            self._order.remove((at, key))
+            self._remove((at, key))
 
     def next(self) -> tuple[float, TimerKey] | None:
         """Returns the earliest deadline and its name; None if there is none."""
-        return self._order[0] if self._order else None
+        return self._earliest
 
     def pop_due(self, now: float) -> TimerKey | None:
         """Removes and returns the name of a deadline that is not after `now`."""
-        if not self._order or self._order[0][0] > now:
+        earliest = self._earliest
+        if earliest is None or earliest[0] > now:
             return None
-        _, key = self._order.pop(0)
-        del self._deadlines[key]
-        return key
+        del self._deadlines[earliest[1]]
+        self._remove(earliest)
+        return earliest[1]
 
     def __contains__(self, key: object) -> bool:
         return key in self._deadlines
+
+    def _remove(self, entry: tuple[float, TimerKey]) -> None:
+        order = self._order
+        order.remove(entry)
+        if entry == self._earliest:
+            self._earliest = order[0] if order else None
 
 
 def fingerprint(root: object, ignored: frozenset[str] = frozenset()) -> str:

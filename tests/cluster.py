@@ -290,6 +290,10 @@ class ClusterFactory(Protocol):
 
     transport: str
 
+    def new_event_loop(self) -> asyncio.AbstractEventLoop:
+        """Returns a loop for a test that uses this factory."""
+        ...
+
     def __call__(
         self,
         nodes: int = 2,

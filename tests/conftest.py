@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import asyncio
+from collections.abc import Callable, Iterator
 import gc
 import inspect
 import logging
 import os
+from typing import cast
 
 from hypothesis import settings
 import pytest
 
 from tests.leaks import left_since, run_async, snapshot
 
+
+NewEventLoop = Callable[[], asyncio.AbstractEventLoop]
 
 settings.register_profile("dev", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True, max_examples=200)
@@ -27,8 +31,16 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     if not inspect.iscoroutinefunction(pyfuncitem.obj):
         return None
     names = pyfuncitem._fixtureinfo.argnames
-    run_async(pyfuncitem.obj(**{name: pyfuncitem.funcargs[name] for name in names}))
+    test = pyfuncitem.obj(**{name: pyfuncitem.funcargs[name] for name in names})
+    make_loop = cast("NewEventLoop", pyfuncitem.funcargs["new_event_loop"])
+    run_async(test, make_loop())
     return True
+
+
+@pytest.fixture(autouse=True)
+def new_event_loop() -> NewEventLoop:
+    """Returns what makes the event loop of a test that is an `async def`."""
+    return asyncio.new_event_loop
 
 
 def pytest_collection_finish() -> None:

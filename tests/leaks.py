@@ -31,13 +31,19 @@ class _TimedOut(KeyboardInterrupt):
     """What asyncio lets through: any other exception of a callback it only logs."""
 
 
-def run_async(test: Coroutine[Any, Any, None]) -> None:
+def run_async(
+    test: Coroutine[Any, Any, None], loop: asyncio.AbstractEventLoop | None = None
+) -> None:
     """Runs a test in an event loop of its own; it must not leave a task behind.
 
     This ends even when the loop is busy for ever with something else than the test, or
     when a task takes no notice of being cancelled.
+
+    Args:
+        test: The test.
+        loop: A new loop, which is closed at the end; one of asyncio's if left out.
     """
-    loop = asyncio.new_event_loop()
+    loop = loop or asyncio.new_event_loop()
     with _time_outs_get_through():
         try:
             loop.run_until_complete(test)

@@ -1,10 +1,10 @@
 """The transports that a cluster of the test suites can run over.
 
-Each is the same arrangement on another network: in front of every node stands a proxy,
+Most are the same arrangement on another network: in front of every node stands a proxy,
 at the address that the list of nodes has for it. Over Unix sockets and TCP the node
 itself does not listen: a listener of the caller does, behind the proxy, and hands each
 connection over, as a program with one port for several protocols would. In memory the
-node listens by itself.
+node listens by itself. The simulated network needs no proxy: see `tests.simwire`.
 """
 
 from __future__ import annotations
@@ -13,21 +13,31 @@ import asyncio
 from collections.abc import Callable, Collection
 from contextlib import AbstractAsyncContextManager, suppress
 import errno
+from functools import partial
 import itertools
 import os
 from pathlib import Path
 import shutil
 import socket
 import tempfile
-from typing import Any, cast
+from typing import Any
 
 import comm
 from comm import Address, Config, Switchboard
 from comm.net.memory import MemoryNetwork
 from comm.net.network import Listener, Network, ProtocolFactory, SocketNetwork
 from comm.protocol import Connection, Hello, Kind
-from tests.cluster import FAST, Cluster, ClusterFactory, eventually, run_cluster
+from tests.cluster import (
+    FAST,
+    Cluster,
+    ClusterFactory,
+    Wire,
+    eventually,
+    run_cluster,
+)
 from tests.proxy import Direction, ProxiedLink, Proxy
+from tests.simwire import SimWire, new_virtual_loop
+from tests.streams import connect_streams
 
 
 __all__ = [
@@ -35,8 +45,8 @@ __all__ = [
     "MemoryWire",
     "ProxyWire",
     "SocketWire",
-    "connect_streams",
     "free_port",
+    "simulated",
 ]
 
 _HELLO_BYTES_MAX = 4096
@@ -75,25 +85,6 @@ def read_hello(head: bytes) -> Hello | None:
         if frame is not None and frame.kind == Kind.HELLO:
             return Hello.decode(frame.payload)
     return None
-
-
-async def connect_streams(
-    network: Network, address: Address
-) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    """Connects to an address of any network as `asyncio.open_connection` does."""
-    loop = asyncio.get_running_loop()
-    made: asyncio.Future[asyncio.BaseTransport] = loop.create_future()
-    reader = asyncio.StreamReader()
-
-    class Stranger(asyncio.StreamReaderProtocol):
-        def connection_made(self, transport: asyncio.BaseTransport) -> None:
-            super().connection_made(transport)
-            made.set_result(transport)
-
-    protocol = Stranger(reader)
-    await network.connect(address, lambda: protocol)
-    transport = cast("asyncio.WriteTransport", await made)
-    return reader, asyncio.StreamWriter(transport, protocol, reader, loop)
 
 
 class ProxyWire:
@@ -305,9 +296,18 @@ class _ListeningElsewhere:
 
 
 class _Factory:
-    def __init__(self, transport: str, make_wire: Callable[[int], ProxyWire]) -> None:
+    def __init__(
+        self,
+        transport: str,
+        make_wire: Callable[[int], Wire],
+        make_loop: Callable[[], asyncio.AbstractEventLoop] = asyncio.new_event_loop,
+    ) -> None:
         self.transport = transport
         self._make_wire = make_wire
+        self._make_loop = make_loop
+
+    def new_event_loop(self) -> asyncio.AbstractEventLoop:
+        return self._make_loop()
 
     def __call__(
         self,
@@ -319,8 +319,14 @@ class _Factory:
         return run_cluster(self._make_wire(nodes), nodes, config, start)
 
 
+def simulated(seed: int) -> ClusterFactory:
+    """Returns what makes clusters in a simulated world."""
+    return _Factory("sim", SimWire, partial(new_virtual_loop, seed))
+
+
 FACTORIES: dict[str, ClusterFactory] = {
     "memory": _Factory("memory", MemoryWire),
+    "sim": simulated(0),
     "tcp": _Factory("tcp", lambda nodes: SocketWire("tcp", nodes)),
     "unix": _Factory("unix", lambda nodes: SocketWire("unix", nodes)),
 }

@@ -8,6 +8,7 @@ from dataclasses import replace
 from comm.effects import Readable
 from comm.errors import BrokenError, ClosedError, WouldBlock
 from comm.fabric import Fabric, channel_name
+from comm.marks import Mark, reached
 from comm.mpsc.inlet import Batch
 from comm.mpsc.receiver import ReceiverCore
 from comm.statistics import ReceiverStatistics
@@ -77,6 +78,7 @@ class FanoutCore:
         """
         if position == self._end:
             if self._log_bytes >= self._fabric.config.window_bytes:
+                reached(Mark.FANOUT_FULL)
                 raise WouldBlock("a slower member of the fan-out must receive first")
             self._pull()
         return self._log[position - self._first]

@@ -9,6 +9,7 @@ from comm.broadcast.token import Token
 from comm.effects import Delivered, Failed, Writable
 from comm.errors import ClosedError, Error, MessageTooLarge, UsageError, WouldBlock
 from comm.fabric import Fabric
+from comm.marks import Mark, reached
 from comm.mpsc.producer import LegOwner, ProducerCore
 from comm.mpsc.sender import ItemKind
 from comm.mpsc.sending import send_each
@@ -179,6 +180,7 @@ class BroadcastSenderCore:
     def node_returned(self, node_id: int) -> None:
         """A session with the node stands again, or for the first time."""
         if self.is_open and node_id in self._legs and self._legs[node_id] is None:
+            reached(Mark.LEG_RETURNED)
             self._legs[node_id] = self._opener.open_leg(node_id, self._target, self)
             self._recount()
 

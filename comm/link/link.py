@@ -112,6 +112,11 @@ class Link:
                 )
             yield frame
 
+    @property
+    def is_cut_short(self) -> bool:
+        """Whether a frame has begun that has not yet arrived in full."""
+        return self._connection.buffered_bytes > 0
+
     def take_rest(self) -> bytes:
         """Returns what has arrived behind the last frame."""
         return self._connection.take_rest()

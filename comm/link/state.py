@@ -28,6 +28,9 @@ class LinkState(Enum):
     """The link belongs to the application."""
     CLOSED = "closed"
 
+    # Looked up for each frame. `Enum` would hash the name, in Python.
+    __hash__ = object.__hash__
+
 
 class LinkEvent(Enum):
     """What moves a link from one state to the next."""

@@ -7,6 +7,7 @@ from comm.effects import Abort, Close, Connect, LinkId, Transmit
 from comm.fabric import Fabric
 from comm.link.link import Link
 from comm.link.state import LinkEvent
+from comm.marks import Mark, reached
 from comm.protocol import Kind, Purpose, Reason, ReasonBody
 
 
@@ -60,6 +61,8 @@ class Links:
 
     def forget(self, link: Link) -> None:
         """Forgets a link that is closed, or belongs to the application now."""
+        if link.is_cut_short:
+            reached(Mark.HALF_FRAME)
         del self._links[link.id]
         self._half_open.pop(link.id, None)
         self._fabric.timers.cancel(("handshake", link.id))
@@ -76,6 +79,7 @@ class Links:
 
     def refuse(self, link: Link, reason: Reason, text: str) -> None:
         """Closes an accepted link, and says why."""
+        reached(Mark.BOTH_DIALLED if reason is Reason.BUSY else Mark.REFUSED)
         self._fabric.refused += 1
         self.transmit_opening(link, Kind.REFUSAL, reason, ReasonBody(text).encode())
         self.close(link)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import NamedTuple, Protocol
 
 from comm.errors import BrokenError, ProducerAborted, ProducerLost, ProtocolError
 from comm.fabric import Carrier, Fabric, channel_name, printable
+from comm.marks import Mark, reached
 from comm.mpsc.sender import ItemKind
 from comm.protocol import EndBody, Kind, Reason
 
@@ -52,6 +54,10 @@ class _Entry(NamedTuple):
     payload: bytes
     items: int
     frame: int
+
+
+_PAYLOAD = attrgetter("payload")
+_ITEMS = attrgetter("items")
 
 
 class InletOwner(Protocol):
@@ -254,8 +260,11 @@ class Inlet:
             keep_doubtful: Whether to keep items that the producer's side may not
                 know to have arrived; it must not be alive to report them as lost.
         """
+        if self._parts:
+            reached(Mark.LOST_IN_PARTS)
         count = 0 if keep_doubtful else self._discard_doubtful()
         if count:
+            reached(Mark.DISCARDED)
             self._owner.inlet_discarded(self, count)
         if self.error is None and (count or not self.is_finished):
             self.is_finished = False
@@ -296,11 +305,12 @@ class Inlet:
 
     def check_invariants(self) -> None:
         """Asserts what must hold between any two calls."""
-        config = self._fabric.config
-        held = sum(len(entry.payload) for entry in self._entries) + self._parts_bytes
+        # Without a step of Python for each entry: simulations check this all along.
+        config, entries = self._fabric.config, self._entries
+        held = sum(map(len, map(_PAYLOAD, entries))) + self._parts_bytes
         assert held == self.buffered_bytes
         assert held <= config.window_bytes + config.message_bytes_max
-        assert self.taken + self.buffered <= self.arrived
+        assert self.taken + sum(map(_ITEMS, entries)) <= self.arrived
         assert self._owed >= 0
         assert 0 <= self._unheard_grants <= _GRANTS_MAX
 

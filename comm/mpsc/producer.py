@@ -9,6 +9,7 @@ from comm.effects import Delivered, Failed, Opened, Writable
 from comm.errors import ClosedError, Error, ProtocolError, WouldBlock
 from comm.events import LossReport
 from comm.fabric import Carrier, Cut, Fabric, channel_name
+from comm.marks import Mark, reached
 from comm.mpsc.item_queue import ItemQueue
 from comm.mpsc.sending import send_each, too_large
 from comm.mpsc.state import (
@@ -246,6 +247,8 @@ class ProducerCore:
         """The receiver granted more bytes."""
         if self.state is not ProducerState.OPEN:
             return
+        if self.credit <= 0:
+            reached(Mark.ITEM_BEYOND_CREDIT if self.credit else Mark.CREDIT_ZERO)
         self.credit += credit
         if self.is_leg or (self._blocked and self.credit > 0):
             self._blocked = False

@@ -9,6 +9,7 @@ from comm.effects import Readable
 from comm.errors import ClosedError, EndOfChannel, WouldBlock
 from comm.events import LossReport, ProducerGone
 from comm.fabric import Fabric, channel_name
+from comm.marks import Mark, reached
 from comm.mpsc.inlet import Batch, Inlet
 from comm.mpsc.sender import ItemKind
 from comm.protocol import Reason
@@ -178,6 +179,8 @@ class ReceiverCore:
         if self.is_closed:
             return
         self.is_closed = True
+        if unused:
+            reached(Mark.CLOSED_IN_HAND)
         if self._last is not None and self._last.id in self._inlets:
             self._last.taken -= unused
             self._discarded += unused
@@ -253,6 +256,7 @@ class ReceiverCore:
             batch: What was taken.
             unused: How many items at its end the application was not given.
         """
+        reached(Mark.DISCARDED_IN_HAND)
         inlet = self._inlets.get(batch.producer)
         if inlet is None:
             self._taken_before -= unused

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from comm.effects import Instant
 from comm.fabric import Fabric
+from comm.marks import Mark, reached
 from comm.session.session import Session
 
 
@@ -38,6 +39,8 @@ class Fence:
         """The other side has the link, too: it will give nothing up for now."""
         self.is_proven = True
         self._fabric.timers.cancel(self._key)
+        if session.is_fenced:
+            reached(Mark.UNFENCED)
         session.unfence()
 
     def link_down(self, session: Session, last_heard: Instant) -> None:

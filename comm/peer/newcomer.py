@@ -7,6 +7,7 @@ from comm.fabric import Fabric
 from comm.link.link import Link
 from comm.link.state import LinkEvent
 from comm.link.table import Links
+from comm.marks import Mark, reached
 from comm.protocol import Hello, Reason
 
 
@@ -62,6 +63,7 @@ class Newcomer:
     def hold(self, link: Link, hello: Hello) -> None:
         """Keeps a link waiting until the incumbent has answered, or is silent."""
         assert self.link is None
+        reached(Mark.DOUBTED)
         link.move(LinkEvent.DOUBTED)
         link.node_id = self.node_id
         self.link, self._hello = link, hello
@@ -79,6 +81,7 @@ class Newcomer:
         deadline = last_heard + self._timeout_s
         if last_heard <= self._held_at or deadline <= self._fabric.now:
             return False
+        reached(Mark.DOUBTED_LONG)
         self._fabric.timers.set(self._key, deadline)
         return True
 
@@ -93,10 +96,12 @@ class Newcomer:
         """Turns away who waits: the incumbent is alive."""
         waiting = self.release()
         if waiting is not None:
+            reached(Mark.IMPOSTOR_REFUSED)
             text = f"node {self.node_id} is alive in another process"
             self._links.refuse(waiting[0], Reason.DUPLICATE_NODE, text)
 
     def check_invariants(self) -> None:
         """Asserts what must hold between any two calls."""
-        assert self.is_waiting == (self._key in self._fabric.timers)
-        assert self.is_waiting == (self._hello is not None)
+        is_waiting = self.link is not None
+        assert is_waiting == (self._key in self._fabric.timers)
+        assert is_waiting == (self._hello is not None)

@@ -12,6 +12,7 @@ from comm.link.heartbeat import Heartbeat
 from comm.link.link import Link
 from comm.link.state import LinkEvent, LinkState
 from comm.link.table import Links
+from comm.marks import Mark, reached
 from comm.mpsc.producer import LegOwner, ProducerCore
 from comm.mpsc.state import Target
 from comm.peer.dialler import Dialler
@@ -167,6 +168,7 @@ class PeerCore:
     def handle_welcome(self, link: Link, hello: Hello) -> None:
         """The other side lets us in."""
         if self.is_fenced(hello.incarnation):
+            reached(Mark.WELCOMED_BY_THE_PAST)
             self._links.abort(link)
             error = PeerLost(f"{self.name}: a superseded incarnation answered")
             self.handle_turned_away(error)
@@ -186,6 +188,7 @@ class PeerCore:
             self._links.refuse(link, Reason.DUPLICATE_NODE, "another process took over")
         elif same and hello.generation < session.peer_generation:
             # It was sent before a later one that has been answered already.
+            reached(Mark.LATE_HELLO)
             self._links.abort(link)
         elif not same and session.is_bound and self.link is not None:
             self._newcomer.hold(link, hello)
@@ -235,6 +238,7 @@ class PeerCore:
         self._struck_at = self.session.received
         if self._strikes >= _STRIKES_MAX and self.session.is_bound:
             self._strikes = 0
+            reached(Mark.STRUCK_OUT)
             error = PeerLost(f"{self.name}: it breaks the protocol")
             self._succession.declare_lost(error)
 
@@ -285,16 +289,16 @@ class PeerCore:
 
     def check_invariants(self) -> None:
         """Asserts what must hold between any two calls."""
-        timers = self._fabric.timers
-        is_up = self.session.state is SessionState.UP
-        assert is_up == (self.link is not None)
+        session, link = self.session, self.link
+        is_up = session.state is SessionState.UP
+        assert is_up == (link is not None)
         self._heartbeat.check_invariants(is_up=is_up)
-        if self.session.state is SessionState.DOWN:
-            assert ("loss", self.node_id) in timers
-        assert self.link is None or self.link.state is LinkState.ESTABLISHED
+        if session.state is SessionState.DOWN:
+            assert ("loss", self.node_id) in self._fabric.timers
+        assert link is None or link.state is LinkState.ESTABLISHED
         self._newcomer.check_invariants()
         self._dialler.check_invariants(is_up=is_up)
-        self.session.check_invariants()
+        session.check_invariants()
 
     def _admit(self, link: Link, hello: Hello) -> None:
         # Whoever dials anew is alive, so that another claim to its id is not heard.
@@ -302,6 +306,7 @@ class PeerCore:
         self._dialler.stop()
         if self.link is not None:
             superseded = self.link
+            reached(Mark.SUPERSEDED_LINK)
             self._lose_link("the node connected anew", redial=False)
             self._links.abort(superseded)
         received, resumed = self._succession.adopt(hello)
@@ -375,6 +380,7 @@ class PeerCore:
         assert link is not None
         self._dialler.lasted()
         if self._heartbeat.is_silent(link):
+            reached(Mark.SILENT)
             silence_s = self._fabric.config.silence_s_max
             self._lose_link(f"silent for {silence_s:g} s")
             self._links.abort(link)

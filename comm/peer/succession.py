@@ -11,6 +11,7 @@ from __future__ import annotations
 from comm.errors import BrokenError, Error, PeerLost, PeerRestarted
 from comm.events import PeerRestarted as PeerRestartedEvent
 from comm.fabric import Fabric
+from comm.marks import Mark, reached
 from comm.peer.membership import Membership
 from comm.protocol import VERSION_MAX, VERSION_MIN, Hello
 from comm.router import Router
@@ -88,6 +89,7 @@ class Succession:
         if session.is_bound and hello.incarnation != session.peer_incarnation:
             self._supersede(session.peer_incarnation, hello.incarnation)
         elif session.is_bound and hello.generation != session.peer_generation:
+            reached(Mark.LOST_THERE)
             error = PeerLost(f"{self.name}: the node had given up the session")
             self.give_up(error, peer_answers=True)
         if not self.session.is_bound:
@@ -101,6 +103,7 @@ class Succession:
     def declare_lost(self, error: BrokenError) -> None:
         """Gives the session up of our own accord; the other side will hear of it."""
         if self.session.is_bound:
+            reached(Mark.LOST_HERE)
             self.generation += 1
         self.give_up(error)
 
@@ -128,6 +131,7 @@ class Succession:
         old.give_up(error, keep_doubtful=keep_doubtful)
 
     def _supersede(self, old: bytes, new: bytes) -> None:
+        reached(Mark.RESTARTED)
         self._fenced[old] = None
         if len(self._fenced) > _FENCED_MAX:
             del self._fenced[next(iter(self._fenced))]

@@ -6,7 +6,8 @@ from collections import deque
 from typing import NamedTuple
 
 from comm.fabric import Cut, Origin
-from comm.protocol import frame_header
+from comm.marks import Mark, reached
+from comm.protocol import Kind, frame_header
 
 
 __all__ = ["ReplayBuffer", "SentFrame"]
@@ -100,6 +101,9 @@ class ReplayBuffer:
             frame = self._again.popleft()
             if frame.sequence > self.acknowledged:
                 self.replayed += 1
+                reached(
+                    Mark.REPLAYED_PART if frame.kind == Kind.PART else Mark.REPLAYED
+                )
                 return frame
         return None
 
@@ -112,8 +116,11 @@ class ReplayBuffer:
 
     def check_invariants(self) -> None:
         """Asserts what must hold between any two calls."""
-        first = self.acknowledged + 1
-        for offset, frame in enumerate(self._frames):
-            assert frame.sequence == first + offset
-        assert self.last_sequence - self.acknowledged == len(self._frames)
-        assert self.size_bytes == sum(len(frame.payload) for frame in self._frames)
+        frames = self._frames
+        assert len(frames) == self.last_sequence - self.acknowledged
+        if not frames:
+            assert not self.size_bytes
+            return
+        unacknowledged = range(self.acknowledged + 1, self.last_sequence + 1)
+        assert [frame.sequence for frame in frames] == list(unacknowledged)
+        assert self.size_bytes == sum([len(frame.payload) for frame in frames])

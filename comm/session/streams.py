@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from comm.effects import BatchesSettled, BatchesWithheld
 from comm.errors import Error, ProtocolError
 from comm.fabric import Carrier, Fabric
+from comm.marks import Mark, reached
 from comm.mpsc.inlet import Inlet
 from comm.mpsc.producer import LegOwner, ProducerCore
 from comm.mpsc.state import ProducerState, Target
@@ -75,6 +76,7 @@ class Streams:
                 self._last_producer += 1
                 self.producers[self._last_producer] = producer
                 producer.rehome(self._carrier, self._last_producer)
+                reached(Mark.REHOMED)
 
     def handle(self, frame: Frame) -> None:
         """Takes a frame of a stream.
@@ -113,6 +115,7 @@ class Streams:
 
     def withhold_batches(self) -> None:
         """Has nothing more handed out of batches in doubt that were taken before."""
+        reached(Mark.FENCED)
         carrier = self._carrier
         self._fabric.emit(BatchesWithheld(carrier.id, carrier.confirmed))
 
@@ -136,7 +139,8 @@ class Streams:
         self.openings.check_invariants()
         for stream, producer in self.producers.items():
             assert stream == producer.stream <= self._last_producer
-            assert producer.state not in {ProducerState.BROKEN, ProducerState.CLOSED}
+            assert producer.state is not ProducerState.BROKEN
+            assert producer.state is not ProducerState.CLOSED
             producer.check_invariants()
         for stream, inlet in self.inlets.items():
             assert stream == inlet.stream <= self._last_inlet

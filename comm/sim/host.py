@@ -111,6 +111,10 @@ class Host:
             self._waiting.append((action, args))
             self._drain_later()
 
+    def call_soon(self, action: Callable[..., None], *args: Any) -> None:
+        """Has the process do something behind what else happens at this moment."""
+        self._world.at(0, self.call, action, *args)
+
     def pause(self) -> None:
         """Stops the process for now."""
         if self.state is _RUNNING:

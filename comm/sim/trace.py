@@ -49,12 +49,12 @@ class Trace:
             text: What happened; one line.
         """
         line = f"{time_ns} {place} {text}"
-        self.count += 1
         self._block.append(line)
         if self._records:
             self._lines.append(line)
             self._causes.append(self.cause)
-        if len(self._block) >= _BLOCK_LINES:
+        self.count = count = self.count + 1
+        if not count % _BLOCK_LINES:
             self._hash_block()
 
     @property
@@ -67,6 +67,10 @@ class Trace:
     def lines(self) -> tuple[str, ...]:
         """The lines, if it records."""
         return tuple(self._lines)
+
+    def cause_of(self, number: int) -> int:
+        """Returns the number of the line that one follows from; -1 if there is none."""
+        return self._causes[number]
 
     def causes(self, number: int) -> list[str]:
         """Returns the lines that led to the one of that number, the nearest first."""

@@ -253,11 +253,11 @@ class SwitchboardCore:
 
     def next_effect(self) -> Effect | None:
         """Returns the next effect, in order; None when there are no more."""
-        effects = self._fabric.effects
-        while not effects:
-            if not self._produce():
+        fabric = self._fabric
+        while not fabric.effects:
+            if not (fabric.dirty and self._produce()):
                 return None
-        return effects.popleft()
+        return fabric.effects.popleft()
 
     def next_timeout(self) -> tuple[Instant, str] | None:
         """Returns when to call `handle_timeout`, and why; None for never."""

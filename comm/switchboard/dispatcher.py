@@ -10,6 +10,7 @@ from comm.fabric import Fabric
 from comm.link.link import Link
 from comm.link.state import LinkEvent, LinkState
 from comm.link.table import Links
+from comm.marks import Mark, reached
 from comm.peer.membership import Membership
 from comm.peer.peer import PeerCore
 from comm.protocol import VERSION_MAX, Frame, Kind, Purpose, ReasonBody
@@ -50,6 +51,7 @@ class Dispatcher:
         """
         half_open = self._links.half_open
         if len(half_open) >= self._fabric.config.half_open_max:
+            reached(Mark.EVICTED)
             self.end(half_open[0], "too many connections are in their handshake")
         return self._links.accept()
 
@@ -71,6 +73,7 @@ class Dispatcher:
     def handle_data(self, link: Link, data: bytes) -> None:
         """Takes bytes that have arrived; a peer cannot make it raise."""
         if link.state is LinkState.ESTABLISHED and self._is_too_late(link):
+            reached(Mark.SUSPENDED)
             self.end(link, "this process did not run for too long")
             return
         try:

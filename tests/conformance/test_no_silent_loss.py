@@ -126,9 +126,9 @@ async def test_closing_a_receiver_splits_exactly(cluster: ClusterFactory) -> Non
         assert await take(receiver, 7) == list(range(7))
         accepted += fill(producer, itertools.count(accepted))
         receiver.close()
+        report = await boards.event(1, LossReport)
         with pytest.raises(comm.ReceiverClosed):
             await producer.flush(PATIENCE_S)
-        report = await boards.event(1, LossReport)
         assert report.first_sequence == 7
         assert report.count == accepted - 7
         with pytest.raises(comm.ReceiverClosed):

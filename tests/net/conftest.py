@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,10 @@ import pytest
 
 from comm import Switchboard
 from comm.net import MemoryNetwork, Network, SocketNetwork
+from comm.sim.host import Host
+from comm.sim.loop import SimNetwork, VirtualLoop
+from comm.sim.network import Network as SimulatedNetwork
+from comm.sim.world import World
 from tests.cluster import FAST
 from tests.wires import free_port
 
@@ -18,14 +24,36 @@ from tests.wires import free_port
 Boards = Callable[..., AbstractAsyncContextManager[list[Switchboard]]]
 
 
-@pytest.fixture(params=["memory", "tcp", "unix"])
+@pytest.fixture(params=["memory", "sim", "tcp", "unix"])
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Network, str]:
     """Returns a network and an address in it at which nobody listens."""
     if request.param == "memory":
         return MemoryNetwork(), "somewhere:1"
+    if request.param == "sim":
+        return _simulated("somewhere:1")
     if request.param == "tcp":
         return SocketNetwork(), f"127.0.0.1:{free_port()}"
     return SocketNetwork(), f"unix:{tmp_path / 'socket'}"
+
+
+def _simulated(address: str) -> tuple[Network, str]:
+    world = World()
+    host = Host(world, 0)
+    network = SimNetwork(SimulatedNetwork(world, [host]), host)
+    network.network.place(host, address)
+    return network, address
+
+
+@pytest.fixture
+def new_event_loop(
+    request: pytest.FixtureRequest,
+) -> Callable[[], asyncio.AbstractEventLoop]:
+    """Returns what makes event loops, for a test in a simulated place one that is."""
+    if "place" in request.fixturenames:
+        network = request.getfixturevalue("place")[0]
+        if isinstance(network, SimNetwork):
+            return partial(VirtualLoop, network.network.world)
+    return asyncio.new_event_loop
 
 
 @pytest.fixture

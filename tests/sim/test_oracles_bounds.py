@@ -246,8 +246,12 @@ def test_a_frame_that_is_too_large_is_found(
             return replace(statistics(link), buffered_bytes=held[0])
 
         monkeypatch.setattr(Link, "statistics", counted)
+        for link in cluster[0].links.values():
+            link.received_bytes = 1_000_000
         cluster.watcher.audit()
         held[0] += 1
+        for link in cluster[0].links.values():
+            link.received_bytes += 1
         with broken("G7", f"host0.0: {limit + 1} bytes of one frame are held"):
             cluster.watcher.audit()
 

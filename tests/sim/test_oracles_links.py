@@ -136,6 +136,9 @@ def test_the_bound_is_kept_to_a_millisecond(
     """A link that was silent for as long as it may be, but for less than a millisecond,
     may be given up; a moment sooner it may not."""
     heartbeats, node = oracle(cluster, Heartbeats), cluster[0]
+    # Something is amiss, so that there is a reason for the silence.
+    cluster.disturbances.begin([(0, 1)])
+    cluster.run(1)
     link = link_to(node, 1)
     link.heard_s = node.now_s - silent_s
     heartbeats.event_occurred(node, PeerDown(1, "silent for 3 s"))
@@ -143,6 +146,7 @@ def test_the_bound_is_kept_to_a_millisecond(
         with broken("G12", "gave up a link"):
             heartbeats.link_aborted(node, link)
     else:
+        cluster.disturbances.strike([(0, 1)])
         heartbeats.link_aborted(node, link)
         heartbeats.audit()
         link.heard_s -= 0.002
@@ -315,5 +319,5 @@ def test_half_open_links_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     assert cluster[0].core.statistics().half_open == 2
     monkeypatch.setattr(Dispatcher, "end", lambda dispatcher, link, reason: None)
     Stranger(cluster, 0, "silence", 9)
-    with broken("G13", "host0.0: 3 links are half open"):
+    with broken("G13", "host0.0: 3 connections are in their handshake"):
         cluster.run(2.0)

@@ -21,11 +21,11 @@ def test_every_promise_holds(seed: int) -> None:
 
 
 def test_these_worlds_are_eventful() -> None:
-    """The seeds above are no quiet ones: among the first of them already much is sent,
+    """The seeds above are no quiet ones: among a third of them already much is sent,
     and many kinds of faults meet with something."""
     fired: Counter[str] = Counter()
     delivered = 0
-    for seed in SEEDS[:9]:
+    for seed in SEEDS[:20]:
         outcome = play(draw_scenario(seed), check_every=0)
         fired += outcome.fired
         delivered += outcome.delivered

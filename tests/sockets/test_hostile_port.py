@@ -17,7 +17,7 @@ from comm.protocol import PROTOCOL_MAGIC, Kind, encode_frame, frame_header
 from tests.cluster import FAST, PATIENCE_S, Board, eventually
 from tests.sockets.pairs import resident_bytes, run_plain, sockets_open
 from tests.sockets.processes import TRANSPORTS
-from tests.wires import connect_streams
+from tests.streams import connect_streams
 
 
 CONNECTIONS = 10_000

@@ -133,7 +133,7 @@ class ReorderConnections(Fault):
         cluster.weather.drop(self)
 
     def disturbs(self, size: int) -> Iterable[Pair]:
-        """Returns all pairs: a connection may take longer than a handshake may."""
+        """Returns all pairs: what is held up may come too late."""
         return all_pairs(size)
 
 

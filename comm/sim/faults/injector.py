@@ -45,18 +45,11 @@ class Injector:
 
     def plan(self, fault: Fault) -> None:
         """Adds a fault; one whose time has passed begins at once."""
-        event = self._cluster.world.at(fault.at_ns, self._begin, fault)
+        event = self._cluster.world.at(fault.at_ns, self.begin, fault)
         self._planned.append(event)
 
-    def stop(self) -> None:
-        """Ends all that lasts, and lets nothing begin any more."""
-        for event in self._planned:
-            self._cluster.world.cancel(event)
-        self._planned.clear()
-        for fault in tuple(self._active):
-            self._end(fault)
-
-    def _begin(self, fault: Fault) -> None:
+    def begin(self, fault: Fault) -> None:
+        """Brings a fault about now, whenever it was to begin."""
         cluster, size = self._cluster, len(self._cluster)
         # The same fault may be planned twice, and has two ends then.
         fault = replace(fault)
@@ -68,6 +61,14 @@ class Injector:
             end = cluster.world.after(fault.for_ns, self._end, fault)
             self._planned.append(end)
         else:
+            self._end(fault)
+
+    def stop(self) -> None:
+        """Ends all that lasts, and lets nothing begin any more."""
+        for event in self._planned:
+            self._cluster.world.cancel(event)
+        self._planned.clear()
+        for fault in tuple(self._active):
             self._end(fault)
 
     def _end(self, fault: Fault) -> None:

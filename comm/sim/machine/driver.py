@@ -70,6 +70,7 @@ class Driver:
         address: Where it listens; None if it does not.
 
     Attributes:
+        accepted: How many connections it has accepted.
         ports: The ports by their handles.
         links: The connections by their links.
         events: What `events()` has told.
@@ -83,6 +84,8 @@ class Driver:
         "_cluster",
         "_is_pumping",
         "_timer",
+        "_world",
+        "accepted",
         "core",
         "events",
         "high_bytes",
@@ -115,7 +118,9 @@ class Driver:
         self.high_bytes = 256 << 10
         self.is_prompt = True
         self.watcher = Watcher()
+        self.accepted = 0
         self._cluster = cluster
+        self._world = cluster.world
         self._is_pumping = False
         self._timer: list[Any] | None = None
         self._armed_s = 0.0
@@ -138,7 +143,7 @@ class Driver:
     @property
     def now_s(self) -> float:
         """What its host's clock shows, in seconds."""
-        return self.host.now_ns() / SECOND
+        return self.host.clock.read_ns(self._world.now_ns) / SECOND
 
     # What the applications do.
 
@@ -156,7 +161,8 @@ class Driver:
 
     def note(self, text: str) -> None:
         """Adds a line to the trace."""
-        self._cluster.world.note(self.name, text)
+        world = self._world
+        world.trace.note(world.now_ns, self.name, text)
 
     def react(self, action: Callable[[], None]) -> None:
         """Lets an application do something about what it was just told: at once, or
@@ -169,7 +175,7 @@ class Driver:
     def later(self, delay_ns: int, action: Callable[..., None], *args: Any) -> None:
         """Has its process do something after a delay, if it exists then."""
         incarnation = self.host.incarnation
-        self._cluster.world.after(delay_ns, self._late, incarnation, action, args)
+        self._world.after(delay_ns, self._late, incarnation, action, args)
 
     # What the network and the clock tell.
 
@@ -200,7 +206,7 @@ class Driver:
     def vanish(self) -> None:
         """Ends a process that shares its host with others, without a word."""
         if self._timer is not None:
-            self._cluster.world.cancel(self._timer)
+            self._world.cancel(self._timer)
         for link in tuple(self.links.values()):
             link.abort()
 
@@ -214,6 +220,7 @@ class Driver:
         endpoint = None if listener is None else listener.accept()
         if endpoint is None:
             return
+        self.accepted += 1
         number = self.core.handle_accepted(self.now_s)
         self.note(f"accepted {number}")
         link = self.links[number] = NodeLink(self, number)
@@ -239,12 +246,11 @@ class Driver:
             if self._armed_s <= due[0]:
                 # A call that comes too early is harmless, and cheaper than a timer.
                 return
-            self._cluster.world.cancel(self._timer)
+            self._world.cancel(self._timer)
         self._armed_s = due[0]
         local_ns = int(due[0] * SECOND) + NS
-        world = self._cluster.world
         at_ns = self.host.clock.world_ns(local_ns)
-        self._timer = world.at(at_ns, self._on_time, self.host.incarnation)
+        self._timer = self._world.at(at_ns, self._on_time, self.host.incarnation)
 
     def _late(
         self, incarnation: int, action: Callable[..., None], args: tuple[Any, ...]
@@ -256,8 +262,8 @@ class Driver:
 
     def _carry_out(self, effect: Effect) -> None:
         match effect:
-            case Transmit(link, buffers):
-                self._transmit(link, buffers)
+            case Transmit():
+                self._transmit(effect.link, effect.buffers)
             case Readable() | Writable() | Opened() | Failed() | Delivered():
                 self._wake(effect)
             case EventOccurred(event):

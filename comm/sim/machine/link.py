@@ -36,6 +36,7 @@ class NodeLink:
         begun_s: When it was begun, by the host's clock.
         heard_s: When bytes came last, or else when it was begun.
         received_bytes: How many bytes have come.
+        excess_bytes: How many bytes the core wrote although it had been stopped.
     """
 
     __slots__ = (
@@ -47,6 +48,7 @@ class NodeLink:
         "_pending",
         "attempt",
         "begun_s",
+        "excess_bytes",
         "heard_s",
         "link",
         "received_bytes",
@@ -57,6 +59,7 @@ class NodeLink:
         self.attempt: Attempt | None = None
         self.begun_s = self.heard_s = node.now_s
         self.received_bytes = 0
+        self.excess_bytes = 0
         self._node = node
         self._endpoint: Endpoint | None = None
         # What the kernel has not taken yet.
@@ -105,7 +108,7 @@ class NodeLink:
         node.tell(f"connect failed {link}", fact, link, reason, node.now_s)
 
     def readable(self, endpoint: Endpoint) -> None:
-        """There is something to receive; what is left then waits for the next step."""
+        """There is something to receive."""
         if not endpoint.is_open:
             return
         try:
@@ -120,8 +123,6 @@ class NodeLink:
             return
         if not self._is_over:
             self._receive(data)
-        if endpoint.is_readable:
-            self._node.later(0, self.readable, endpoint)
 
     def writable(self, endpoint: Endpoint) -> None:
         """The kernel takes bytes again."""
@@ -138,6 +139,8 @@ class NodeLink:
         """Writes bytes."""
         endpoint = self._endpoint
         assert endpoint is not None
+        if self._is_blocked:
+            self.excess_bytes += len(data)
         self._pending += data
         self._flush(endpoint)
         if not self._is_blocked and len(self._pending) > self._node.high_bytes:

@@ -120,9 +120,10 @@ class Corruption:
     def apply(
         self, source: int, target: int, data: bytes, offset: int
     ) -> tuple[bytes, bool]:
-        """Flips the bit."""
+        """Flips the bit, unless nothing was left of the bytes."""
         del offset
-        if self.is_done or (source, target) != (self.source, self.target):
+        is_here = (source, target) == (self.source, self.target)
+        if self.is_done or not is_here or not data:
             return data, False
         self.is_done = True
         place, bit = divmod(self.bit % (8 * len(data)), 8)

@@ -29,7 +29,11 @@ class Owner(Protocol):
     """Who is told what an endpoint has become; always in a step of its host."""
 
     def readable(self, endpoint: Endpoint) -> None:
-        """There is something to receive: bytes, the end, or an error."""
+        """There is something to receive: bytes, the end, or an error.
+
+        It is told once; and again behind a `receive` that left something, or if
+        something comes later.
+        """
 
     def writable(self, endpoint: Endpoint) -> None:
         """There is room again, after `send` had taken less than it was given."""
@@ -130,7 +134,10 @@ class Endpoint:
         self._is_told = False
         inwards = self._inwards
         if inwards.ready:
-            return inwards.take(limit)
+            data = inwards.take(limit)
+            if self.is_readable:
+                self.host.call_soon(self._tell_rest)
+            return data
         if inwards.has_ended:
             return b""
         self._raise_error()
@@ -239,10 +246,14 @@ class Endpoint:
             self.host.call(self._tell_readable)
 
     def tell_writable(self) -> None:
-        """Lets the owner know that there is room, if it wanted some."""
-        if self.wants_room and self._outwards.queued_bytes < self._send_bytes:
+        """Lets the owner know that there is room, or none to hope for, if it waits."""
+        if self.wants_room:
             self.wants_room = False
             self.host.call(self._tell_writable)
+
+    def _tell_rest(self) -> None:
+        if self.is_readable:
+            self.tell_readable()
 
     def _tell_readable(self) -> None:
         if self.owner is not None:

@@ -196,7 +196,6 @@ class Flight:
                 packets.appendleft(packet)
                 self.size += len(data)
                 self.stall()
-                return
 
     def _is_lost(self) -> bool:
         """Whether nothing arrives, whatever the path is like."""
@@ -209,13 +208,20 @@ class Flight:
             self._is_held = True
             forth.when_unclogged(self._release)
         elif self._pipe.source.is_gone:
-            # Nobody is left who would send it again.
-            self.packets.clear()
-            self.size = 0
+            self._lose_for_good()
         else:
             self.packets[0][0] = _LOST
             forth.stalls += 1
             self.stall()
+
+    def _lose_for_good(self) -> None:
+        """Nobody is left who would send the next packet again: nothing behind it can
+        be received any more, but for a reset."""
+        packets = self.packets
+        packets.popleft()
+        while packets and packets[0][1] is not PacketKind.RESET:
+            packets.popleft()
+        self.size = 0
 
     def _release(self) -> None:
         self._is_held = False

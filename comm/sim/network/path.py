@@ -19,8 +19,10 @@ RFC 6298 asks for; each pause is twice the one before."""
 
 _RETRANSMIT_NS_MAX = 120 * SECOND
 
-_FLIGHT_BYTES_MIN = 2920
-"""Two packets of an Ethernet."""
+_PACKET_BYTES_MIN = 1460
+"""What a packet of an Ethernet holds."""
+
+_FLIGHT_BYTES_MIN = 2 * _PACKET_BYTES_MIN
 
 _TABLE = 1024
 
@@ -93,8 +95,11 @@ class Path:
         is_clogged: Whether what is sent waits.
         is_open: Whether it is neither.
         stalls: How often something was held up because it was not.
+        fragment_permille: How many reads in a thousand give only a part.
         flight_bytes_max: How much a writer has under way at once: not much more than
             passes meanwhile, as congestion control sees to.
+        packet_bytes_max: How much arrives at once: what passes in a moment, so that
+            the reader of a slow path sees it trickle.
     """
 
     __slots__ = (
@@ -107,10 +112,12 @@ class Path:
         "_unclogged",
         "_world",
         "flight_bytes_max",
+        "fragment_permille",
         "is_blocked",
         "is_clogged",
         "is_open",
         "name",
+        "packet_bytes_max",
         "stalls",
     )
 
@@ -133,6 +140,7 @@ class Path:
     @conditions.setter
     def conditions(self, conditions: Conditions) -> None:
         self._conditions = conditions
+        self.fragment_permille = conditions.fragment_permille
         latency = conditions.latency
         is_fixed = not latency.spread_ns and conditions.bytes_per_s is None
         # Most paths of most tests need no draw, and this is asked for every packet.
@@ -140,6 +148,9 @@ class Path:
         rate = conditions.bytes_per_s
         self.flight_bytes_max = (
             sys.maxsize if rate is None else max(_FLIGHT_BYTES_MIN, rate // 2)
+        )
+        self.packet_bytes_max = (
+            sys.maxsize if rate is None else max(_PACKET_BYTES_MIN, rate // 100)
         )
         self._judge()
 
@@ -183,9 +194,11 @@ class Path:
     def once_ns(self, size: int) -> int | None:
         """Returns how long so many bytes, sent now, are under way; None if they are
         lost."""
-        if self._stream.happens(self._conditions.loss_permille):
+        loss_permille = self._conditions.loss_permille
+        if loss_permille and self._stream.happens(loss_permille):
             return None
-        return self.transit_ns(size)
+        fixed_ns = self._fixed_ns
+        return self.transit_ns(size) if fixed_ns is None else fixed_ns
 
     def transit_ns(self, size: int) -> int:
         """Returns how long so many bytes, sent now, are under way if they arrive."""

@@ -93,11 +93,6 @@ class Pipe:
 
     # The writer's end.
 
-    @property
-    def is_idle(self) -> bool:
-        """Whether nothing is on its way."""
-        return not (self._unsent or self._flight.packets or self._unacknowledged)
-
     def write(self, data: bytes) -> None:
         """Takes bytes from the writer."""
         self.queued_bytes += len(data)
@@ -120,7 +115,6 @@ class Pipe:
 
     def abandon(self) -> None:
         """The writer's kernel forgets the connection; what flies may still land."""
-        self.is_closed = True
         self.queued_bytes = self._unacknowledged = 0
         self._unsent.clear()
         self._flight.abandon()
@@ -135,7 +129,8 @@ class Pipe:
         """Removes and returns what has arrived, up to a limit."""
         ready = self.ready
         size = min(limit, len(ready))
-        if size > 1 and self._stream.happens(self.forth.conditions.fragment_permille):
+        permille = self.forth.fragment_permille
+        if permille and size > 1 and self._stream.happens(permille):
             size = 1 + self._stream.below(size - 1)
         data = bytes(ready) if size == len(ready) else bytes(ready[:size])
         del ready[:size]
@@ -173,17 +168,29 @@ class Pipe:
     @property
     def _room(self) -> int:
         """How many bytes more may be under way."""
-        held = len(self.ready) + self._flight.size
-        return min(self._receive_bytes - held, self.forth.flight_bytes_max - held)
+        window = self._receive_bytes - len(self.ready)
+        return min(window, self.forth.flight_bytes_max) - self._flight.size
 
     def _launch(self, data: bytes) -> None:
+        size_max = self.forth.packet_bytes_max
+        while len(data) > size_max:
+            self._launch_packet(data[:size_max])
+            data = data[size_max:]
+        self._launch_packet(data)
+
+    def _launch_packet(self, data: bytes) -> None:
         offset = self.offset
         self.offset += len(data)
         self._flight.launch(_DATA, data, offset)
 
     def _ask_for_room(self) -> None:
-        """Plans to ask, now and then, unless something is under way anyhow."""
-        if not (self._flight.packets or self._push_is_planned):
+        """Goes on as soon as the writer's kernel hears that it may; while the reader's
+        is full it asks, now and then, unless something is under way anyhow."""
+        if self._push_is_planned:
+            return
+        if self._room > 0:
+            self._open_window()
+        elif not self._flight.packets:
             self._flight.stall()
 
     def land(self, kind: PacketKind, data: bytes) -> bool:
@@ -199,14 +206,14 @@ class Pipe:
             return self.source.is_gone or self._answer(self.source.handle_reset)
         elif kind is _END:
             self.has_ended = True
-            self._flight.settle()
+            self._acknowledge(0)
             target.handle_end()
         else:
             self.ready += data
             self._acknowledge(len(data))
             target.tell_readable()
-            if self._unsent and not self._push_is_planned:
-                self._open_window()
+            if self._unsent:
+                self._ask_for_room()
         return True
 
     # What the reader's kernel answers.
@@ -227,11 +234,12 @@ class Pipe:
         if self.source.is_gone:
             return
         if self.target.is_gone:
-            self._answer(self.source.handle_reset)
-            return
-        if self._unacknowledged:
+            if not self._answer(self.source.handle_reset):
+                self._flight.stall()
+        elif self._unacknowledged:
             self._confirm()
-        self._push()
+        else:
+            self._push()
 
     def _acknowledge(self, size: int) -> None:
         source = self.source
@@ -241,7 +249,7 @@ class Pipe:
             self._acknowledge_later(size)
             return
         self.queued_bytes -= size
-        if self._unacknowledged or self._flight.is_stalled:
+        if self._flight.is_stalled:
             self._confirm()
         elif source.wants_room:
             source.tell_writable()
@@ -254,11 +262,15 @@ class Pipe:
         self._unacknowledged += size
 
     def _confirm(self) -> None:
-        """Everything that has arrived is acknowledged."""
+        """Everything that has arrived is acknowledged, and with it comes how much room
+        there is, should that have been missed."""
         self.queued_bytes -= self._unacknowledged
         self._unacknowledged = 0
         self._flight.settle()
         self.source.tell_writable()
+        # It says how much room there is, too: an earlier answer that was to say so may
+        # have been lost.
+        self._push()
 
     def _open_window(self) -> None:
         self._push_is_planned = True

@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from comm.sim.oracles.bounds import Bounds
+from comm.sim.oracles.broadcasts import Broadcasts
 from comm.sim.oracles.causes import Causes
 from comm.sim.oracles.delivery import Delivery
 from comm.sim.oracles.ends import Ends
 from comm.sim.oracles.fairness import Fairness
 from comm.sim.oracles.fanouts import Fanouts
+from comm.sim.oracles.flushes import Flushes
 from comm.sim.oracles.heartbeats import Heartbeats
 from comm.sim.oracles.identities import Identities
 from comm.sim.oracles.leaving import Leaving
@@ -32,7 +34,9 @@ def all_oracles(cluster: MachineCluster) -> list[Oracle]:
         losses,
         Delivery(cluster, losses),
         Causes(cluster, losses),
+        Flushes(cluster, losses),
         Ends(cluster),
+        Broadcasts(cluster),
         Fanouts(cluster),
         Fairness(cluster),
         Heartbeats(cluster),

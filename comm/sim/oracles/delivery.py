@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
+from comm.errors import ReceiverClosed
 from comm.mpsc import Batch
-from comm.sim.items import ITEM_BYTES_MIN, read_header
+from comm.sim.items import ITEM_BYTES_MIN, ItemHeader, read_header
 from comm.sim.oracles.losses import Losses
 from comm.sim.oracles.model import StreamModel, Violation
 from comm.sim.oracles.oracle import Oracle
@@ -58,12 +59,13 @@ class Delivery(Oracle):
             return
         if len(data) < ITEM_BYTES_MIN:
             raise Violation("G1", f"sink {sink.name}: {data!r} came, which is no item")
-        source = self._source_of(sink, batch, data)
-        number = read_header(data).number
+        header = read_header(data)
+        source, number = self._source_of(sink, batch, header), header.number
         self._require_number(source, sink, number, batch.sequence + first)
         items = range(number, number + count)
         stream = self._stream(source, sink, number)
-        stream.hand_out(items, data, is_fenced=self._is_fenced(source, sink))
+        is_fenced = bool(stream.lost) and self._is_fenced(source, sink)
+        stream.hand_out(items, data, is_fenced=is_fenced)
 
     def settled(self) -> None:
         """Nothing is missing without a word."""
@@ -71,16 +73,18 @@ class Delivery(Oracle):
             for sink in self.cluster.sinks:
                 if self._must_be_complete(source, sink):
                     self._require_complete(source, sink)
+                elif self._must_be_split(source, sink):
+                    self._require_split(source, sink)
 
     def _reported(self, source: Source, node_id: int, items: range) -> None:
         for (name, sink), stream in self._streams.items():
             if name == source.name and self.cluster.sinks[sink].node.index == node_id:
                 stream.report_lost(items)
 
-    def _source_of(self, sink: Sink, batch: Batch, data: bytes) -> Source:
+    def _source_of(self, sink: Sink, batch: Batch, header: ItemHeader) -> Source:
         key = (sink.name, batch.producer)
-        name = self._producers.setdefault(key, read_header(data).source)
-        if name != read_header(data).source or name >= len(self.cluster.sources):
+        name = self._producers.setdefault(key, header.source)
+        if name != header.source or name >= len(self.cluster.sources):
             raise Violation("G1", f"sink {sink.name}: items of another source came")
         source = self.cluster.sources[name]
         if source.channel != sink.channel or source.node.index != batch.node_id:
@@ -177,8 +181,44 @@ class Delivery(Oracle):
     def _is_reached(self, source: Source, sink: Sink) -> bool:
         if any(self._is_before(other, sink) for other in self.cluster.sinks):
             return False
-        legs = source.core.statistics().legs
-        return any(leg.node_id == sink.node.index and leg.accepted for leg in legs)
+        # A leg that has ended may have led to the process before.
+        is_first = sink.node.host.incarnation == 0
+        return any(
+            leg.node_id == sink.node.index
+            and leg.accepted
+            and (is_first or leg.state != "closed")
+            for leg in source.core.statistics().legs
+        )
+
+    def _must_be_split(self, source: Source, sink: Sink) -> bool:
+        """Whether a receiver that was closed splits what was sent to it exactly."""
+        return (
+            source.sender is not None
+            and source.sender == sink.sender
+            and isinstance(source.error, ReceiverClosed)
+            and source.node.is_alive
+            and sink.is_closed
+            and sink.group == sink.name
+            and not source.is_aborted
+            and not self.is_tainted(source.node.index, sink.node.index)
+            and not any(other.group == sink.name for other in self._others(sink))
+        )
+
+    def _others(self, sink: Sink) -> list[Sink]:
+        return [other for other in self.cluster.sinks if other is not sink]
+
+    def _require_split(self, source: Source, sink: Sink) -> None:
+        if not source.accepted:
+            return
+        stream = self._stream(source, sink, 0)
+        both = [items for items in stream.lost if items.start < stream.next]
+        if both or stream.missing():
+            raise Violation(
+                "G2",
+                f"sink {sink.name} was closed when it had received {stream.next} of "
+                f"the {len(source.accepted)} items of source {source.name}; as lost "
+                f"were reported {stream.lost}",
+            )
 
     def _require_complete(self, source: Source, sink: Sink) -> None:
         if not source.accepted:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from comm.errors import Error, StaleSender, TooManyProducers
+from comm.errors import Error, ReceiverClosed, StaleSender, TooManyProducers
 from comm.events import ProducerGone
 from comm.mpsc import Batch
 from comm.sim.oracles.model import Violation
@@ -35,6 +35,8 @@ class Ends(Oracle):
             return
         if isinstance(error, StaleSender) and sink is not None and sink.node.is_alive:
             raise Violation("G3", f"source {source.name} is no stale one: {error}")
+        if isinstance(error, ReceiverClosed) and self._is_stale(source, sink):
+            raise Violation("G3", f"source {source.name} is a stale one: {error}")
         if (
             isinstance(error, TooManyProducers)
             and sink is not None
@@ -109,6 +111,15 @@ class Ends(Oracle):
 
     def _is_apart(self, source: Source, sink: Sink) -> bool:
         return self.is_tainted(source.node.index, sink.node.index)
+
+    def _is_stale(self, source: Source, sink: Sink | None) -> bool:
+        """Whether a source was refused by a later process than its sender is for."""
+        return (
+            sink is not None
+            and not source.is_open
+            and not sink.node.is_alive
+            and not (sink.is_closed or sink.node.is_left)
+        )
 
     def _is_full(self, sink: Sink) -> bool:
         """Whether the channel takes no more; each member of a fan-out can seal it."""

@@ -20,6 +20,9 @@ __all__ = ["Heartbeats"]
 
 _SLACK_S = 0.001
 
+_LONG_TAIL = 8
+"""No latency is longer than its mean by more than that many times."""
+
 
 class Heartbeats(Oracle):
     """A link is called silent when it was, and none is kept that is."""
@@ -47,6 +50,12 @@ class Heartbeats(Oracle):
                 f"{node.name} gave up a link as silent {silent_s:.3f} s after bytes "
                 f"had come over it; {bound_s:g} s is the bound",
             )
+        if self._was_calm(node, link):
+            raise Violation(
+                "G12",
+                f"{node.name} gave up a link as silent, and nothing kept the other "
+                "side from being heard",
+            )
 
     def audit(self) -> None:
         """No link is kept that was silent for longer than the bound."""
@@ -55,14 +64,44 @@ class Heartbeats(Oracle):
                 continue
             config = node.core.config
             bound_s = max(config.silence_s_max, config.handshake_timeout_s) + _SLACK_S
+            now_s = node.now_s
             for link in node.links.values():
-                silent_s = node.now_s - link.heard_s
-                if link.is_known and silent_s > bound_s:
+                silent_s = now_s - link.heard_s
+                if silent_s > bound_s and link.is_known:
                     raise Violation(
                         "G12",
                         f"{node.name} keeps link {link.link}, over which nothing came "
                         f"for {silent_s:.3f} s; {bound_s:g} s is the bound",
                     )
+
+    def _was_calm(self, node: Driver, link: NodeLink) -> bool:
+        """Whether two healthy processes had a healthy link for all that time."""
+        cluster, endpoint = self.cluster, link.endpoint
+        if endpoint is None:
+            return False
+        far = endpoint.far.host
+        if far.index >= len(cluster) or self.is_tainted(node.index, far.index):
+            return False
+        if not self._is_quick(node, far.index):
+            return False
+        bound_ns = seconds(2 * node.core.config.silence_s_max)
+        since_ns = cluster.world.now_ns - bound_ns
+        is_uneven = any(
+            cluster.disturbances.was_uneven(index, since_ns)
+            for index in (node.index, far.index)
+        )
+        pair = (node.index, far.index)
+        return not (is_uneven or cluster.disturbances.was_disturbed(pair, since_ns))
+
+    def _is_quick(self, node: Driver, peer: int) -> bool:
+        """Whether an answer always comes within a fraction of the time-out."""
+        conditions = self.cluster.network.path(node.index, peer).conditions
+        latency = conditions.latency
+        longest_ns = latency.base_ns + _LONG_TAIL * latency.spread_ns
+        is_free = conditions.bytes_per_s is None and not conditions.loss_permille
+        return is_free and 8 * longest_ns < seconds(
+            node.core.config.heartbeat_timeout_s
+        )
 
     def _is_uneven(self, node: Driver) -> bool:
         bound_ns = seconds(2 * node.core.config.silence_s_max)

@@ -1,5 +1,5 @@
-"""Who is who: a duplicate never steals a live node's traffic (G18), and strangers are
-shown the door (G13)."""
+"""Who is who: a duplicate never steals a live node's traffic (G18), a restarted node
+begins anew (G3), and strangers are shown the door (G13)."""
 
 from __future__ import annotations
 
@@ -30,6 +30,8 @@ class Identities(Oracle):
     def __init__(self, cluster: MachineCluster) -> None:
         super().__init__(cluster)
         self._known: dict[bytes, int] = {}
+        # By process: which incarnation of each other node it met last.
+        self._met: dict[tuple[str, int], bytes] = {}
 
     def started(self, node: Node) -> None:
         """A process belongs to the cluster."""
@@ -41,6 +43,14 @@ class Identities(Oracle):
             self._judge(node, event.node_id, event.new, event.old)
         elif isinstance(event, PeerUp):
             self._judge(node, event.node_id, event.incarnation)
+            last = self._met.get((node.name, event.node_id))
+            self._met[node.name, event.node_id] = event.incarnation
+            if event.resumed and last != event.incarnation:
+                raise Violation(
+                    "G3",
+                    f"{node.name} goes on with another process of node "
+                    f"{event.node_id} where the last one ended",
+                )
 
     def audit(self) -> None:
         """No stranger is let stay for longer than a handshake may take."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from comm.sim.choices import Recorder
@@ -17,7 +17,7 @@ from comm.sim.watcher import Watcher
 from comm.sim.world import SECOND
 
 
-__all__ = ["Failure", "Outcome", "play"]
+__all__ = ["Failure", "Outcome", "begin", "end", "play"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +33,13 @@ class Failure:
     kind: str
     text: str
     error: Exception = field(compare=False, repr=False)
+
+    @classmethod
+    def of(cls, error: Exception) -> Failure:
+        """Returns the failure that an exception is."""
+        if isinstance(error, Violation):
+            return cls(error.promise, error.text, error)
+        return cls(type(error).__name__, str(error), error)
 
     def __str__(self) -> str:
         return f"{self.kind}: {self.text}"
@@ -101,7 +108,7 @@ def play(
     try:
         _run(cluster, injector, scenario)
     except Exception as error:  # noqa: BLE001 - whatever it is, it is what was sought
-        failure = _failure(error)
+        failure = Failure.of(error)
     return Outcome(
         scenario=scenario,
         failure=failure,
@@ -114,13 +121,8 @@ def play(
     )
 
 
-def _failure(error: Exception) -> Failure:
-    if isinstance(error, Violation):
-        return Failure(error.promise, error.text, error)
-    return Failure(type(error).__name__, str(error), error)
-
-
-def _run(cluster: MachineCluster, injector: Injector, scenario: Scenario) -> None:
+def begin(cluster: MachineCluster, scenario: Scenario) -> None:
+    """Makes a cluster that has not started what a scenario wants, and starts it."""
     for index, offset_ns in enumerate(scenario.offsets_ns[: scenario.nodes]):
         cluster.hosts[index].clock.step(offset_ns, 0)
     cluster.shape(
@@ -130,15 +132,38 @@ def _run(cluster: MachineCluster, injector: Injector, scenario: Scenario) -> Non
     )
     for index in range(scenario.nodes):
         cluster.start(index)
+
+
+def end(
+    cluster: MachineCluster,
+    injector: Injector,
+    scenario: Scenario,
+    at_rest: Callable[[MachineCluster], None] | None = None,
+) -> None:
+    """Brings a cluster to rest, has all nodes leave, and asks the oracles.
+
+    Args:
+        cluster: The cluster.
+        injector: Its faults.
+        scenario: Who survives, and who never receives.
+        at_rest: What else to look at before anybody leaves.
+    """
+    survivors, keeps_stalls = scenario.survivors, scenario.keeps_stalls
+    bring_to_rest(cluster, injector, survivors, keeps_stalls=keeps_stalls)
+    for oracle in cluster.oracles:
+        oracle.settled()
+    if at_rest is not None:
+        at_rest(cluster)
+    leave(cluster)
+    for oracle in cluster.oracles:
+        oracle.ended()
+
+
+def _run(cluster: MachineCluster, injector: Injector, scenario: Scenario) -> None:
+    begin(cluster, scenario)
     for step in scenario.steps:
         # What comes too late is not done, as faults then are not brought about.
         if step.at_ns <= scenario.duration_ns:
             cluster.world.at(step.at_ns, step.take, cluster)
     cluster.world.run_to(scenario.duration_ns)
-    survivors, keeps_stalls = scenario.survivors, scenario.keeps_stalls
-    bring_to_rest(cluster, injector, survivors, keeps_stalls=keeps_stalls)
-    for oracle in cluster.oracles:
-        oracle.settled()
-    leave(cluster)
-    for oracle in cluster.oracles:
-        oracle.ended()
+    end(cluster, injector, scenario)

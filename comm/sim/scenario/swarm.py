@@ -8,8 +8,9 @@ ISSTA 2012).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields
+from typing import Any, NamedTuple
 
 from comm.config import Config
 from comm.sim.choices import Seeded, Stream
@@ -17,15 +18,25 @@ from comm.sim.faults import CATALOGUE, Fault
 from comm.sim.items import ITEM_BYTES_MIN
 from comm.sim.network import Buffers, Conditions, Latency
 from comm.sim.scenario.scenario import Scenario
-from comm.sim.scenario.steps import STEPS, Step
+from comm.sim.scenario.steps import STEPS, Connect, Offer, Open, Step
 from comm.sim.world import MS, SECOND, US, seconds
 
 
-__all__ = ["draw_scenario"]
+__all__ = [
+    "STEP_WEIGHTS",
+    "draw_buffers",
+    "draw_conditions",
+    "draw_config",
+    "draw_duration",
+    "draw_scenario",
+    "draw_survivors",
+    "fault_fields",
+    "step_fields",
+]
 
-_NODES = (2, 3, 2, 3, 4, 2, 3, 1, 4, 5, 6, 7, 8, 9)
+_NODES = (2, 3, 2, 3, 2, 3, 4, 2, 3, 2, 1, 4, 5, 7, 9)
 
-_STEP_WEIGHTS = {
+STEP_WEIGHTS = {
     "Open": 4,
     "Connect": 8,
     "Broadcast": 2,
@@ -43,32 +54,49 @@ _STEP_WEIGHTS = {
 }
 
 
+_FAULT_WEIGHTS = {
+    "CutLink": 3,
+    "TruncateLink": 4,
+    "HalfOpenLink": 3,
+    "OneWay": 4,
+    "Isolate": 3,
+    "Partition": 2,
+    "Clog": 2,
+    "Kill": 2,
+}
+"""What breaks links in the middle of things is worth more than the rest."""
+
+
 def draw_scenario(seed: int) -> Scenario:
     """Returns the scenario of a seed."""
     choices = Seeded(f"swarm {seed}")
     stream = choices.stream
     nodes = stream("nodes").pick(_NODES)
-    config = _draw_config(stream("config"))
+    config = draw_config(stream("config"))
     duration_ns = stream("duration").between(4, 40) * SECOND
+    steps = _draw_steps(stream("steps"), config, duration_ns)
+    talking = _talking(steps, nodes)
+    stage = _Stage(nodes, config, duration_ns, _moments_ns(steps), talking)
     return Scenario(
         nodes=nodes,
         seed=seed,
         config=config,
-        conditions=_draw_conditions(stream("conditions")),
-        buffers=_draw_buffers(stream("buffers")),
+        conditions=draw_conditions(stream("conditions")),
+        buffers=draw_buffers(stream("buffers")),
         is_prompt=stream("prompt").pick((True, False)),
         read_bytes=stream("read").pick((256 << 10, 64 << 10, 1000, 100)),
         high_bytes=stream("high").pick((256 << 10, 4096, 100)),
         offsets_ns=tuple(stream("offsets").below(1000) * SECOND for _ in range(nodes)),
-        steps=_draw_steps(stream("steps"), config, duration_ns),
-        faults=_draw_faults(stream("faults"), nodes, config, duration_ns),
+        steps=steps,
+        faults=_draw_faults(stream("faults"), stage),
         duration_ns=duration_ns,
-        survivors=_draw_survivors(stream("survivors"), nodes),
+        survivors=draw_survivors(stream("survivors"), nodes),
         keeps_stalls=stream("stalls").happens(300),
     )
 
 
-def _draw_config(draw: Stream) -> Config:
+def draw_config(draw: Stream) -> Config:
+    """Draws the limits of all nodes."""
     interval_s = draw.pick((1.0, 0.5, 0.2, 2.0))
     timeout_s = draw.pick((5.0, 2.0, 1.0))
     first_s = draw.pick((0.1, 0.05, 0.3))
@@ -87,8 +115,9 @@ def _draw_config(draw: Stream) -> Config:
     )
 
 
-def _draw_conditions(draw: Stream) -> Conditions:
-    base_ns = draw.pick((100 * US, 1 * US, 5 * MS, 40 * MS))
+def draw_conditions(draw: Stream) -> Conditions:
+    """Draws what the paths usually are like."""
+    base_ns = draw.pick((100 * US, 5 * MS, 1 * US, 40 * MS, 20 * MS))
     return Conditions(
         latency=Latency(
             base_ns=base_ns,
@@ -101,12 +130,14 @@ def _draw_conditions(draw: Stream) -> Conditions:
     )
 
 
-def _draw_buffers(draw: Stream) -> Buffers:
+def draw_buffers(draw: Stream) -> Buffers:
+    """Draws what the kernels usually hold."""
     size = draw.pick((256 << 10, 64 << 10, 4096, 500))
     return Buffers(send_bytes=size, receive_bytes=draw.pick((size, 256 << 10, 2000)))
 
 
-def _draw_survivors(draw: Stream, nodes: int) -> tuple[int, ...]:
+def draw_survivors(draw: Stream, nodes: int) -> tuple[int, ...]:
+    """Draws who survives; most often all do."""
     if nodes == 1 or not draw.happens(250):
         return ()
     return tuple(sorted(draw.sample(range(nodes), draw.between(1, nodes - 1))))
@@ -114,24 +145,49 @@ def _draw_survivors(draw: Stream, nodes: int) -> tuple[int, ...]:
 
 def _draw_steps(draw: Stream, config: Config, duration_ns: int) -> tuple[Step, ...]:
     kinds = [kind for kind in STEPS if kind == "Offer" or draw.happens(800)]
-    weighted = [kind for kind in kinds for _ in range(_STEP_WEIGHTS[kind])]
-    # A cluster in which nothing can be sent is a waste of time.
-    steps: list[Step] = []
-    for number in range(draw.between(1, 3)):
-        steps.append(STEPS["Open"](at_ns=number, **_step_fields("Open", draw, config)))
-        for _ in range(draw.between(1, 3)):
-            given = _step_fields("Connect", draw, config) | {"sink": number}
-            steps.append(STEPS["Connect"](at_ns=MS + number, **given))
+    weighted = [kind for kind in kinds for _ in range(STEP_WEIGHTS[kind])]
+    steps = _draw_beginning(draw, config, duration_ns)
     bursts = draw.between(1, 12)
     starts_ns = sorted(draw.below(duration_ns) for _ in range(bursts))
     for _ in range(draw.between(10, 90)):
-        kind = draw.pick(weighted)
         at_ns = draw.pick(starts_ns) + draw.below(draw.pick((1, MS, 300 * MS)))
-        steps.append(STEPS[kind](at_ns=at_ns, **_step_fields(kind, draw, config)))
+        steps.append(_draw_step(draw.pick(weighted), at_ns, draw, config))
     return tuple(sorted(steps, key=lambda step: step.at_ns))
 
 
-def _step_fields(kind: str, draw: Stream, config: Config) -> dict[str, int]:
+def _draw_beginning(draw: Stream, config: Config, duration_ns: int) -> list[Step]:
+    """Returns steps without which all others may be a waste of time: there are
+    channels and producers, and some of these send all the time."""
+    steps: list[Step] = []
+    connected = 0
+    for number in range(draw.between(1, 3)):
+        node = draw.below(16)
+        steps.append(_draw_step("Open", number, draw, config, node=node))
+        if draw.happens(500):
+            steps.append(_draw_step("SetPace", MS, draw, config, sink=number))
+        for _ in range(draw.between(1, 3)):
+            at_ns = 2 * MS + connected
+            # Rarely from a node to itself: nothing can go wrong on that way.
+            ends = {"sink": number, "node": node + draw.pick((1, 5, 1, 0))}
+            steps.append(_draw_step("Connect", at_ns, draw, config, **ends))
+            if draw.happens(500):
+                offers = draw.between(3, 20)
+                steps += (
+                    _draw_step("Offer", at_ns, draw, config, source=connected)
+                    for at_ns in range(3 * MS, duration_ns, duration_ns // offers)
+                )
+            connected += 1
+    return steps
+
+
+def _draw_step(
+    kind: str, at_ns: int, draw: Stream, config: Config, **given: int
+) -> Step:
+    return STEPS[kind](at_ns=at_ns, **step_fields(kind, draw, config) | given)
+
+
+def step_fields(kind: str, draw: Stream, config: Config) -> dict[str, int]:
+    """Draws what a step of a kind is like, but for its time."""
     names = [field.name for field in fields(STEPS[kind]) if field.name != "at_ns"]
     return {name: _STEP_FIELDS[name](draw, config) for name in names}
 
@@ -159,32 +215,96 @@ _STEP_FIELDS: Mapping[str, Callable[[Stream, Config], int]] = {
     "items": lambda draw, _: draw.pick((1, 0, 3, 10)),
     "pause_ns": lambda draw, _: draw.pick((0, MS, 50 * MS, 700 * MS)),
     "members": lambda draw, _: draw.between(1, 3),
-    "count": lambda draw, _: draw.pick((1, 3, 10, 30)),
+    "count": lambda draw, _: draw.pick((1, 3, 10, 30, 100)),
     "size": _draw_size,
 }
 
 
-def _draw_faults(
-    draw: Stream, nodes: int, config: Config, duration_ns: int
-) -> tuple[Fault, ...]:
-    if nodes == 1 or draw.happens(80):
+class _Stage(NamedTuple):
+    """What faults are drawn for.
+
+    Attributes:
+        nodes: How many nodes there are.
+        config: Their limits.
+        duration_ns: How long it lasts.
+        moments_ns: When something gets under way, if faults are to be aimed at that.
+        talking: Likewise nodes between which there is much to harm.
+    """
+
+    nodes: int
+    config: Config
+    duration_ns: int
+    moments_ns: tuple[int, ...] = ()
+    talking: tuple[tuple[int, int], ...] = ()
+
+
+def _draw_faults(draw: Stream, stage: _Stage) -> tuple[Fault, ...]:
+    if stage.nodes == 1 or draw.happens(80):
         return ()
     kinds = draw.sample(CATALOGUE, draw.pick((1, 2, 3, 5, 8, len(CATALOGUE))))
-    faults: list[Fault] = []
-    for _ in range(draw.pick((1, 2, 4, 8, 14))):
-        kind = draw.pick(kinds)
-        at_ns, for_ns = draw.below(duration_ns), _draw_duration(draw, config)
-        given = {
-            field.name: _FAULT_FIELDS[field.name](draw, nodes, config)
-            for field in fields(CATALOGUE[kind])
-            if field.name not in {"at_ns", "for_ns"}
-        }
-        faults.append(CATALOGUE[kind](at_ns=at_ns, for_ns=for_ns, **given))
+    weighted = [kind for kind in kinds for _ in range(_FAULT_WEIGHTS.get(kind, 1))]
+    count = draw.pick((2, 1, 4, 8, 14, 20))
+    return _in_order(
+        _draw_fault(draw, draw.pick(weighted), stage) for _ in range(count)
+    )
+
+
+def _draw_fault(draw: Stream, kind: str, stage: _Stage) -> Fault:
+    nodes, config, duration_ns, moments_ns, talking = stage
+    at_ns, for_ns = draw.below(duration_ns), draw_duration(draw, config)
+    if moments_ns and draw.happens(700):
+        late_ns = draw.below(draw.pick((60 * MS, 5 * MS, 200 * MS, SECOND)))
+        at_ns = draw.pick(moments_ns) + late_ns
+    given = fault_fields(kind, draw, nodes, config)
+    if talking and draw.happens(700):
+        aimed = _aim(*draw.sample(draw.pick(talking), 2))
+        given |= {name: aimed[name] for name in given if name in aimed}
+    return CATALOGUE[kind](at_ns=at_ns, for_ns=for_ns, **given)
+
+
+def fault_fields(kind: str, draw: Stream, nodes: int, config: Config) -> dict[str, Any]:
+    """Draws what a fault of a kind is like, but for its times."""
+    names = [field.name for field in fields(CATALOGUE[kind])]
+    return {
+        name: _FAULT_FIELDS[name](draw, nodes, config)
+        for name in names
+        if name not in {"at_ns", "for_ns"}
+    }
+
+
+def _in_order(faults: Iterable[Fault]) -> tuple[Fault, ...]:
     return tuple(sorted(faults, key=lambda fault: fault.at_ns))
 
 
-def _draw_duration(draw: Stream, config: Config) -> int:
+def _moments_ns(steps: tuple[Step, ...]) -> tuple[int, ...]:
+    """Returns when something gets under way."""
+    return tuple(step.at_ns for step in steps if isinstance(step, Offer))
+
+
+def _talking(steps: tuple[Step, ...], nodes: int) -> tuple[tuple[int, int], ...]:
+    """Returns the nodes between which there is most to harm."""
+    ends = [step.node % nodes for step in steps if isinstance(step, Open)]
+    pairs = [
+        (step.node % nodes, ends[step.sink % len(ends)])
+        for step in steps
+        if isinstance(step, Connect)
+    ]
+    return tuple((a, b) for a, b in pairs if a != b)
+
+
+def _aim(first: int, second: int) -> dict[str, object]:
+    """Returns the fields of a fault that befalls one node, and its way to another."""
+    one, other = ("a", "source", "node"), ("b", "target")
+    aimed: dict[str, object] = dict.fromkeys(one, first)
+    return aimed | dict.fromkeys(other, second) | {"left": (first,)}
+
+
+def draw_duration(draw: Stream, config: Config) -> int:
+    """Draws how long a fault lasts: less, or more, than the limits of patience."""
     silence_s, window_s = config.silence_s_max, config.resume_window_s
+    if draw.happens(200):
+        # One side may have given up then, and the other not yet.
+        return seconds(window_s) + draw.below(seconds(silence_s))
     longest_s = draw.pick((0.2, silence_s, 2 * silence_s, window_s, 2 * window_s))
     return max(MS, seconds(longest_s) * draw.between(1, 100) // 100)
 

@@ -1,0 +1,1 @@
+"""The fuzzing campaigns: `python -m fuzz --help`."""
