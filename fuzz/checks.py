@@ -33,7 +33,9 @@ class Witness(Watcher):
         if _is_tainted(cluster, sink.node.index, batch.node_id):
             return
         for item in cut_items(data, count):
-            source = cluster.sources[read_header(item).source]
+            header = read_header(item)
+            assert header.size == len(item), (sink.name, first, count, header)
+            source = cluster.sources[header.source]
             self._between(source, sink).receive([item])
 
     def check_end(self, cluster: MachineCluster) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from comm.config import Config
 from comm.sim import MachineCluster
 from comm.sim.faults import (
     FailNames,
@@ -17,7 +18,7 @@ from comm.sim.faults import (
 )
 from comm.sim.network import Endpoint
 from comm.sim.world import MS, SECOND
-from tests.sim.machines import afflict, link_to
+from tests.sim.machines import afflict, channel, link_to
 
 
 @pytest.fixture(name="cluster")
@@ -126,6 +127,27 @@ def test_reorder_connections_lets_later_ones_overtake(cluster: MachineCluster) -
     assert injector.fired == {"ReorderConnections": 1}
     cluster.run(1.0)
     assert arrivals(cluster, [1, 2, 2, 2]) == [1, 2, 2, 2]
+
+
+def test_reorder_connections_may_cost_items() -> None:
+    """ReorderConnections: if connections take longer than a handshake may, none comes
+    to stand, and what is lost by that is lost for a reason."""
+    config = Config(
+        heartbeat_timeout_s=1.0,
+        handshake_timeout_s=1.0,
+        resume_window_s=6.0,
+        connect_backoff_s=(0.05, 0.05),
+    )
+    with MachineCluster(2, config=config) as cluster:
+        source, _ = channel(cluster)
+        cluster.run(9.0)
+        fields = {"delay_ns": 2 * SECOND, "for_ns": 30 * SECOND}
+        afflict(cluster, ReorderConnections, **fields)
+        cluster.run(1.0)
+        cluster.cut(0, 1)
+        source.offer(3, 20)
+        cluster.run(9.0)
+        assert source.error is not None
 
 
 def test_reorder_connections_lets_data_pass(cluster: MachineCluster) -> None:

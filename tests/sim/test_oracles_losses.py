@@ -192,6 +192,27 @@ def test_each_loss_finds_its_source(cluster: MachineCluster, reverse: bool) -> N
     ]
 
 
+def test_who_gives_up_loses_what_was_not_sent(cluster: MachineCluster) -> None:
+    """The loss of a source that was aborted is at its end, and not behind what is
+    delivered; another source of the channel has no part in it."""
+    source, sink = channel(cluster)
+    other = connect(cluster[1], sink)
+    cluster.run(1.0)
+    cluster.block(0, 1)
+    for each in (other, source):
+        each.offer(3, 20)
+    cluster.run(0.5)
+    cluster.cut(0, 1)
+    source.offer(2, 20)
+    source.abort()
+    cluster.heal()
+    cluster.run(3.0)
+    assert oracle(cluster, Losses).of(source, 0) == [range(3, 5)]
+    assert oracle(cluster, Losses).of(other, 0) == []
+    assert sink.received == 6
+    settle(cluster)
+
+
 def test_a_loss_of_a_broadcast_is_of_its_latest_leg(cluster: MachineCluster) -> None:
     """A report counts the items of a leg, and legs begin anew: the loss is of the
     source's items that were sent on the last one."""
@@ -306,6 +327,17 @@ def test_who_has_died_loses(cluster: MachineCluster, dark: bool) -> None:
     cluster.run(30.0)
     with broken("G1", "nothing was wrong"):
         judge(cluster, source)
+
+
+@pytest.mark.parametrize("how", ["crash", "leave"])
+def test_who_is_gone_is_excuse_enough(cluster: MachineCluster, how: str) -> None:
+    """It is the end of the process that counts, and not that it cannot be reached."""
+    source, _ = channel(cluster)
+    getattr(cluster, how)(0)
+    cluster.disturbances._pairs.clear()
+    judge(cluster, source)
+    with broken("G1", "nothing was wrong"):
+        judge(cluster, source, node_id=2)
 
 
 def test_who_has_left_loses(cluster: MachineCluster) -> None:

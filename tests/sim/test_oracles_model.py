@@ -172,5 +172,6 @@ def test_a_violation_names_its_promise() -> None:
     """The promise is there for programs, and stands in the text for people."""
     violation = Violation("G7", "too much")
     assert violation.promise == "G7"
+    assert violation.text == "too much"
     assert str(violation) == "G7: too much"
     assert isinstance(violation, AssertionError)

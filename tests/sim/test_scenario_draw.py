@@ -68,9 +68,9 @@ def test_worlds_differ_in_their_shape() -> None:
 
 
 def test_what_is_drawn_can_be_done() -> None:
-    """Steps and faults are in order, and begin within the run or so; there is a channel
-    and somebody who sends; a cluster of one has no faults; survivors are some of the
-    nodes, and not all."""
+    """Steps and faults are in order and begin within the run, or so; a channel is
+    there, and somebody who sends; a cluster of one has no faults; survivors are some of
+    the nodes, and not all."""
     for s in DRAWN:
         assert list(s.steps) == sorted(s.steps, key=lambda step: step.at_ns)
         assert list(s.faults) == sorted(s.faults, key=lambda fault: fault.at_ns)

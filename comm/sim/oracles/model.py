@@ -18,11 +18,16 @@ class Violation(AssertionError):  # noqa: N818 - it says what happened
     Args:
         promise: Which one: "G1" to "G18", or what else must hold.
         text: What happened.
+
+    Attributes:
+        promise: Which one.
+        text: What happened.
     """
 
     def __init__(self, promise: str, text: str) -> None:
         super().__init__(f"{promise}: {text}")
         self.promise = promise
+        self.text = text
 
 
 class StreamModel:

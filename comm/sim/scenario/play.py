@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from comm.sim.choices import Recorder
 from comm.sim.faults import Injector
 from comm.sim.machine import MachineCluster
+from comm.sim.oracles import Violation
 from comm.sim.scenario.rest import bring_to_rest, leave
 from comm.sim.scenario.scenario import Scenario
 from comm.sim.trace import Trace
@@ -36,8 +37,9 @@ class Failure:
     @classmethod
     def of(cls, error: Exception) -> Failure:
         """Returns the failure that an exception is."""
-        kind = getattr(error, "promise", type(error).__name__)
-        return cls(kind, str(error), error)
+        if isinstance(error, Violation):
+            return cls(error.promise, error.text, error)
+        return cls(type(error).__name__, str(error), error)
 
     def __str__(self) -> str:
         return f"{self.kind}: {self.text}"
