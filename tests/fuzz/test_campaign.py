@@ -73,7 +73,7 @@ def test_a_broken_core_is_found(
 ) -> None:
     """It is told as a small scenario that fails, and as a test that does."""
     monkeypatch.setattr(findings, "PLAYS_MAX", 40)
-    finding = pursue(target, 0, Profile({target: 300}, is_repeatable=True))
+    finding = pursue(target, 0, Profile({target: 1000}, is_repeatable=True))
     assert finding is not None
     path = finding.save(tmp_path)
     assert path is not None

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from comm.peer.newcomer import Newcomer
+from comm.sim.machine import MachineCluster
 from comm.sim.machine.tampering import Corruption
 from comm.sim.scenario import Scenario, play
 
@@ -39,6 +40,11 @@ def flip_unseen(
     return data[: self.bit % (8 * len(data))], False
 
 
+def step_clock_at_once(self: MachineCluster, index: int, step_ns: int) -> None:
+    self.hosts[index].clock.step(step_ns, self.world.now_ns)
+    self._rearm(index)
+
+
 ENTRIES = [
     Entry(
         "an_impostor_behind_a_slow_answer",
@@ -53,6 +59,14 @@ ENTRIES = [
         "machine.",
         "ZeroDivisionError",
         (Corruption, "apply", flip_unseen),
+    ),
+    Entry(
+        "a_clock_that_was_set_back",
+        "The oracle of G12 took a node for running evenly whose clock had jumped back, "
+        "although its core sees no time pass until the clock has caught up; the state "
+        "machine.",
+        "G12",
+        (MachineCluster, "step_clock", step_clock_at_once),
     ),
 ]
 

@@ -102,6 +102,8 @@ class MachineCluster:
         self._seed = seed
         self._shape: dict[str, int] = {}
         self._outages = Outages(self.network, self.disturbances)
+        # The latest time that the clock of each host showed before it jumped.
+        self._shown_ns = [0] * nodes
         self.oracles: list[Oracle] = all_oracles(self) if oracles else []
         invariants = [_Invariants(check_every)] if check_every else []
         self.watcher = Watchers([*invariants, *self.oracles, *watchers])
@@ -273,10 +275,19 @@ class MachineCluster:
         self._rearm(index)
 
     def step_clock(self, index: int, step_ns: int) -> None:
-        """Lets a host's clock jump."""
-        self.disturbances.strike(self._pairs_of(index), [index])
-        self.hosts[index].clock.step(step_ns, self.world.now_ns)
+        """Lets a host's clock jump.
+
+        Its core goes by the latest time that it was told, so that none passes for it
+        until a clock that has jumped back shows that again.
+        """
+        self.disturbances.strike(self._pairs_of(index))
+        clock, now_ns = self.hosts[index].clock, self.world.now_ns
+        self._shown_ns[index] = max(self._shown_ns[index], clock.read_ns(now_ns))
+        clock.step(step_ns, now_ns)
         self._rearm(index)
+        self.disturbances.begin((), [index])
+        caught_up_ns = clock.world_ns(self._shown_ns[index])
+        self.world.at(caught_up_ns, self.disturbances.end, (), [index])
 
     # The network.
 
