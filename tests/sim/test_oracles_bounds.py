@@ -231,6 +231,18 @@ def test_a_link_may_hold_one_transmission_more(cluster: MachineCluster) -> None:
     assert isinstance(link, NodeLink)
 
 
+def test_a_core_that_does_not_stop_is_found(cluster: MachineCluster) -> None:
+    """A core that gives a link something that it was told takes nothing breaks G7;
+    what it gave to a link that it has forgotten since does not count."""
+    link = next(iter(cluster[1].links.values()))
+    link._is_blocked = True
+    link.write(b"!")
+    with broken("G7", r"host1.0: link \d+ got 1 bytes while it took none"):
+        cluster.watcher.audit()
+    link._is_over = True
+    cluster.watcher.audit()
+
+
 @pytest.mark.parametrize(("chunk", "limit"), [(100, 4160), (5000, 5064)])
 def test_a_frame_that_is_too_large_is_found(
     monkeypatch: pytest.MonkeyPatch, chunk: int, limit: int
