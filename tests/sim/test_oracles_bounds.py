@@ -87,6 +87,23 @@ def test_producers_in_turn_raise_nothing(cluster: MachineCluster, count: int) ->
     assert cluster.sinks[0].received == 10 * count
 
 
+def test_other_channels_have_turns_of_their_own(cluster: MachineCluster) -> None:
+    """Who waits at one channel is not passed over by those of another one."""
+    sink = cluster[0].open()
+    first, second = connect(cluster[1], sink), connect(cluster[1], sink)
+    lonely, other = channel(cluster)
+    cluster.run(1.0)
+    sink.pace = STALLED
+    for each in (first, second):
+        each.offer(3, 90)
+    cluster.run(1.0)
+    fairness = oracle(cluster, Fairness)
+    fairness.taking(sink)
+    for _ in range(3):
+        fairness.taking(other)
+        fairness.took(other, Batch(b"", 1, 1, lonely.name, 0, 0, 0))
+
+
 def test_who_waits_sees_each_other_once(cluster: MachineCluster) -> None:
     """Each producer may see each other one once before it has its turn, and then again;
     and who has nothing for a moment begins to wait anew."""

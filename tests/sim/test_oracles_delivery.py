@@ -201,12 +201,13 @@ def test_items_of_another_source_are_found(
         send_slowly(cluster, source)
 
 
+@pytest.mark.parametrize("other", [1, 9])
 def test_items_of_nobody_are_found(
-    cluster: MachineCluster, monkeypatch: pytest.MonkeyPatch
+    cluster: MachineCluster, monkeypatch: pytest.MonkeyPatch, other: int
 ) -> None:
     """Items whose source never was break G1."""
     source, _ = channel(cluster)
-    spoil(monkeypatch, numbered(9, 0))
+    spoil(monkeypatch, numbered(other, 0))
     with broken("G1", "sink 0: items of another source came"):
         send_slowly(cluster, source)
 

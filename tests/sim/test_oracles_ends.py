@@ -228,6 +228,8 @@ def test_an_end_that_hides_a_loss_is_found(cluster: MachineCluster) -> None:
     """A core that ends a channel as if a producer that was aborted had finished breaks
     G9."""
     source, sink = channel(cluster, max_producers=1)
+    another, _ = channel(cluster)
+    another.abort()  # An event of the node tells of this one.
     sink.set_pace(STALLED)
     source.offer(1, 20)
     cluster.run(1.0)

@@ -9,8 +9,9 @@ import pytest
 from comm.broadcast import Token
 from comm.config import Config
 from comm.mpsc import Batch
+from comm.mpsc.inlet import Inlet
 from comm.sim import MachineCluster
-from comm.sim.machine import Pace, Sink, Source
+from comm.sim.machine import EAGER, STALLED, Pace, Sink, Source
 from comm.sim.machine.driver import Doubt
 from comm.sim.world import SECOND
 from tests.sim.machines import broken, channel, settle
@@ -75,9 +76,33 @@ def test_what_comes_behind_its_report_is_none_if_withheld(
     settle(cluster)
 
 
+def unfenced(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Has cores withhold nothing, and discard nothing."""
+    monkeypatch.setattr(Inlet, "is_takeable", property(lambda inlet: inlet.has_entries))
+    monkeypatch.setattr(Inlet, "_discard_doubtful", lambda inlet: 0)
+
+
+def test_a_first_item_behind_its_report_is_found(
+    cluster: MachineCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It makes no difference whether anything of the source had come before."""
+    unfenced(monkeypatch)
+    source, sink = channel(cluster)
+    cluster.run(3.5)
+    sink.set_pace(STALLED)
+    source.offer(3, 20)
+    cluster.run(0.00015)
+    cluster.partition([0], [1])
+    cluster.run(20.0)
+    assert source.error is not None
+    with broken("G2", r"came after \[range\(0, 3\)\] was reported lost"):
+        sink.set_pace(EAGER)
+
+
+@pytest.mark.parametrize("node", [0, 1])
 @pytest.mark.parametrize("excuse", ["drift", "pause", "late", "leave"])
 def test_the_fence_has_its_limits(
-    cluster: MachineCluster, monkeypatch: pytest.MonkeyPatch, excuse: str
+    cluster: MachineCluster, monkeypatch: pytest.MonkeyPatch, excuse: str, node: int
 ) -> None:
     """G2 does not say that nothing comes behind its report if a clock is not right, if
     a process was suspended, if bytes were under way for long, or if the source's node
@@ -86,10 +111,10 @@ def test_the_fence_has_its_limits(
     source, sink = half_received(cluster)
     cluster.run(0.5)
     if excuse == "drift":
-        cluster.drift_clock(1, 20)
+        cluster.drift_clock(node, 20)
     elif excuse == "pause":
-        cluster.pause(1)
-        cluster.resume(1)
+        cluster.pause(node)
+        cluster.resume(node)
     elif excuse == "late":
         cluster.watcher.heard_late(0, 1, SECOND + 1)
     else:

@@ -148,6 +148,8 @@ def test_the_bound_is_kept_to_a_millisecond(
         link.heard_s -= 0.002
         with broken("G12", "keeps link"):
             heartbeats.audit()
+        link._is_over = True
+        heartbeats.audit()
 
 
 def test_a_link_that_is_let_go_silent_is_found(
