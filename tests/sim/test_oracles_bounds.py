@@ -87,6 +87,23 @@ def test_producers_in_turn_raise_nothing(cluster: MachineCluster, count: int) ->
     assert cluster.sinks[0].received == 10 * count
 
 
+def test_other_channels_have_turns_of_their_own(cluster: MachineCluster) -> None:
+    """Who waits at one channel is not passed over by those of another one."""
+    sink = cluster[0].open()
+    first, second = connect(cluster[1], sink), connect(cluster[1], sink)
+    lonely, other = channel(cluster)
+    cluster.run(1.0)
+    sink.pace = STALLED
+    for each in (first, second):
+        each.offer(3, 90)
+    cluster.run(1.0)
+    fairness = oracle(cluster, Fairness)
+    fairness.taking(sink)
+    for _ in range(3):
+        fairness.taking(other)
+        fairness.took(other, Batch(b"", 1, 1, lonely.name, 0, 0, 0))
+
+
 def test_who_waits_sees_each_other_once(cluster: MachineCluster) -> None:
     """Each producer may see each other one once before it has its turn, and then again;
     and who has nothing for a moment begins to wait anew."""
@@ -229,6 +246,18 @@ def test_a_link_may_hold_one_transmission_more(cluster: MachineCluster) -> None:
     with broken("G7", "bytes wait for a link"):
         cluster.watcher.audit()
     assert isinstance(link, NodeLink)
+
+
+def test_a_core_that_does_not_stop_is_found(cluster: MachineCluster) -> None:
+    """A core that gives a link something that it was told takes nothing breaks G7;
+    what it gave to a link that it has forgotten since does not count."""
+    link = next(iter(cluster[1].links.values()))
+    link._is_blocked = True
+    link.write(b"!")
+    with broken("G7", r"host1.0: link \d+ got 1 bytes while it took none"):
+        cluster.watcher.audit()
+    link._is_over = True
+    cluster.watcher.audit()
 
 
 @pytest.mark.parametrize(("chunk", "limit"), [(100, 4160), (5000, 5064)])

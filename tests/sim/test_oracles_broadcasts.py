@@ -13,8 +13,9 @@ from comm.config import Config
 from comm.mpsc import Batch, ReceiverCore
 from comm.sim import MachineCluster
 from comm.sim.machine import Pace, Sink, Source
+from comm.sim.oracles.delivery import Delivery
 from comm.sim.world import SECOND
-from tests.sim.machines import broken, channel, settle
+from tests.sim.machines import broken, channel, oracle, settle
 
 
 NEWS: Token[bytes] = Token("news", loopback=True)
@@ -87,6 +88,47 @@ def test_what_waited_for_a_receiver_must_come(
     skip(monkeypatch, 0)
     with broken("G1", r"source 0 to sink 0: .* came, and \[0\] did not"):
         cluster[1].subscribe(NEWS)
+
+
+def test_what_waited_through_a_loss_must_come(
+    cluster: MachineCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was delivered at a node, and waits there for a receiver, must come although
+    a session was lost since, and the numbers have begun anew."""
+    source = cluster[0].broadcast(NEWS)
+    announce(cluster, source)
+    cluster.run(5.0)
+    cluster.partition([0], [1])
+    cluster.run(20.0)
+    cluster.heal()
+    cluster.run(5.0)
+    announce(cluster, source)
+    assert [legs[1] for legs in source.legs] == [0, 1, 2, 0, 1, 2]
+    skip(monkeypatch, 0)
+    with broken("G1", r"came, and \[0\] did not"):
+        cluster[1].subscribe(NEWS)
+
+
+def test_a_later_receiver_begins_where_the_earlier_ended(
+    cluster: MachineCluster,
+) -> None:
+    """With what a second receiver of a node must begin cannot be told, and it begins
+    with what it gets; others on other nodes, on other channels, and in the process
+    before are none that it is the second of, nor is the receiver of a fan-out."""
+    source = cluster[0].broadcast(NEWS)
+    delivery = oracle(cluster, Delivery)
+    first, other = cluster[1].subscribe(NEWS), cluster[2].subscribe(NEWS)
+    members = cluster[2].fan_out(other, 2)
+    announce(cluster, source)
+    cluster[1].subscribe(Token("other news"))
+    first.close()
+    second = cluster[1].subscribe(NEWS)
+    sinks = (first, second, other, *members)
+    begins = [delivery._beginning(source, sink, 2) for sink in sinks]
+    assert begins == [0, 2, 0, 0, 0]
+    third = restart(cluster, 1)
+    announce(cluster, source)
+    assert delivery._beginning(source, third, 5) == 3
 
 
 def test_a_last_item_must_come(

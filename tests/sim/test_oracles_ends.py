@@ -13,6 +13,7 @@ from comm.errors import (
     EndOfChannel,
     PeerLost,
     ProducerLost,
+    ReceiverClosed,
     StaleSender,
     TooManyProducers,
     WouldBlock,
@@ -86,6 +87,27 @@ def test_a_stale_source_must_be_one(cluster: MachineCluster) -> None:
     cluster.restart(0)
     cluster.watcher.source_failed(source, error)
     assert not sink.is_alive
+
+
+@pytest.mark.parametrize("how", ["crash", "restart"])
+def test_a_stale_source_must_be_called_so(cluster: MachineCluster, how: str) -> None:
+    """A core that says of a sender whose process is gone that its receiver was closed
+    breaks G3; unless it was, or its node had left, or the source had been taken."""
+    error = ReceiverClosed("in a test")
+    taken, _ = channel(cluster, sender=1, receiver=0)
+    closed_sink, sink, living = (cluster[node].open() for node in (0, 0, 2))
+    closed, stale, alive = (connect(cluster[1], s) for s in (closed_sink, sink, living))
+    left = connect(cluster[1], cluster[2].open())
+    cluster.watcher.source_failed(alive, error)
+    closed_sink.close()
+    getattr(cluster, how)(0)
+    cluster.watcher.source_failed(taken, error)
+    cluster.watcher.source_failed(closed, error)
+    with broken("G3", "source 2 is a stale one: in a test"):
+        cluster.watcher.source_failed(stale, error)
+    cluster.leave(2)
+    cluster.run(3.0)
+    cluster.watcher.source_failed(left, error)
 
 
 def test_a_refusal_must_have_a_reason(
@@ -206,6 +228,8 @@ def test_an_end_that_hides_a_loss_is_found(cluster: MachineCluster) -> None:
     """A core that ends a channel as if a producer that was aborted had finished breaks
     G9."""
     source, sink = channel(cluster, max_producers=1)
+    another, _ = channel(cluster)
+    another.abort()  # An event of the node tells of this one.
     sink.set_pace(STALLED)
     source.offer(1, 20)
     cluster.run(1.0)

@@ -13,11 +13,13 @@ import pytest
 from comm.config import Config
 from comm.errors import ConfigurationError
 from comm.mpsc import Batch, ReceiverCore
-from comm.sim.faults import CutLink, Kill
+from comm.sim import MachineCluster
+from comm.sim.faults import CutLink, Injector, Kill
 from comm.sim.machine import Sink, Watcher
 from comm.sim.machine.node import Node
 from comm.sim.network import Buffers, Conditions, Latency
 from comm.sim.scenario import Failure, Scenario, draw_scenario, play
+from comm.sim.scenario.play import begin, end
 from comm.sim.scenario.steps import Connect, Finish, Offer, Open
 from comm.sim.world import MS, SECOND
 from tests.source import ROOT
@@ -275,6 +277,22 @@ def test_whatever_is_raised_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> Non
     assert (failure.kind, failure.text) == ("LookupError", "a mistake")
     assert isinstance(failure.error, LookupError)
     assert failure == Failure("LookupError", "a mistake", ValueError())
+
+
+def test_others_may_look_before_the_leaving() -> None:
+    """Who plays a scenario by hand can look at the cluster when it has come to rest,
+    and nobody has left."""
+    scenario, looked = SCENARIO, list[MachineCluster]()
+    cluster = MachineCluster(2, config=SMALL, start=False)
+    begin(cluster, scenario)
+
+    def look(seen: MachineCluster) -> None:
+        assert not any(node.is_left for node in seen.live)
+        looked.append(seen)
+
+    end(cluster, Injector(cluster), scenario, look)
+    assert looked == [cluster]
+    assert all(node.is_left for node in cluster.live)
 
 
 class Interrupted(Watcher):

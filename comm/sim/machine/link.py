@@ -109,19 +109,15 @@ class NodeLink:
 
     def readable(self, endpoint: Endpoint) -> None:
         """There is something to receive."""
-        if not endpoint.is_open:
-            return
         try:
             data = endpoint.receive(self._node.read_bytes)
         except OSError as error:
             self._lose(_describe(error))
             return
-        if data is None:
-            return
+        assert data is not None
         if not data:
             self._lose("the other side closed the connection")
-            return
-        if not self._is_over:
+        elif not self._is_over:
             self._receive(data)
 
     def writable(self, endpoint: Endpoint) -> None:

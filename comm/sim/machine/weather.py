@@ -31,11 +31,6 @@ class Weather:
         self._worse: list[tuple[object, _Worse, int | None]] = []
         self._rules: list[tuple[object, Installed]] = []
 
-    @property
-    def usual(self) -> Conditions:
-        """What paths usually are like."""
-        return self._usual
-
     def worsen(self, owner: object, worse: _Worse, node: int | None) -> bool:
         """Makes all ways to and from a node worse, or all ways.
 
